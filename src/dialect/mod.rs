@@ -1,0 +1,126 @@
+//! Wires: how each message queue writes its operations in HTTP, and how it is answered.
+//!
+//! A dialect knows bytes and no policy. It reads in two steps, because the headers arrive before the body and most
+//! bodies need no reading: [`Dialect::route`] tells from the head which operation a request is, [`Dialect::read`]
+//! adds what the body says.
+
+pub mod tmq;
+
+use crate::http::{Reply, RequestHead};
+use crate::json::{Object, Span};
+use crate::operation::{Field, Group, Kind, Operation, Topic, Unreadable};
+use crate::policy::verdict::{Change, Refusal};
+
+/// The longest name of a topic or group, in bytes, that is read. Real brokers stop between 80 (SQS) and 255
+/// (RocketMQ); what is longer would only cost time in pattern matching.
+pub const MAX_NAME: usize = 1024;
+
+/// The wires that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// T-MQ over HTTP, version 1.
+    Tmq,
+}
+
+/// What the head of a request tells of its operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What it does.
+    pub kind: Kind,
+    /// The topic, where the path names it.
+    pub topic: Option<Topic>,
+    /// The consumer group, where the path names it.
+    pub group: Option<Group>,
+    /// Whether the body holds settings that a policy guards.
+    pub reads_body: bool,
+}
+
+/// A request, read: what it asks for, and where in the body it does so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What is asked.
+    pub operation: Operation,
+    /// Where the settings stand.
+    pub layout: Layout,
+}
+
+/// Where the settings stand in a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// There is no body, or none that was read.
+    Unread,
+    /// Members of the JSON object that the body is.
+    Object {
+        /// The object.
+        object: Object,
+        /// The values that it holds.
+        values: Vec<(Field, Span)>,
+    },
+}
+
+impl Layout {
+    /// Where the value of `field` stands, if it does.
+    pub fn value(&self, field: Field) -> Option<&Span> {
+        match self {
+            Layout::Unread => None,
+            Layout::Object { values, .. } => {
+                let (_, span) = values.iter().find(|(held, _)| *held == field)?;
+                Some(span)
+            }
+        }
+    }
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Dialect; 1] = [Dialect::Tmq];
+
+    /// The name in policies, metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Tmq => "tmq",
+        }
+    }
+
+    /// The dialect of a name.
+    pub fn named(name: &str) -> Option<Dialect> {
+        Dialect::ALL
+            .into_iter()
+            .find(|dialect| dialect.name() == name)
+    }
+
+    /// The wire's own name of a field.
+    pub fn field_name(self, field: Field) -> &'static str {
+        match self {
+            Dialect::Tmq => tmq::field_name(field),
+        }
+    }
+
+    /// Which operation a request is. `None` where the wire does not define it: such a request passes untouched.
+    pub fn route(self, head: &RequestHead) -> Option<Route> {
+        match self {
+            Dialect::Tmq => tmq::route(head),
+        }
+    }
+
+    /// Reads the body of a routed request.
+    pub fn read(self, route: &Route, body: &[u8]) -> Result<Reading, Unreadable> {
+        match self {
+            Dialect::Tmq => tmq::read(route, body),
+        }
+    }
+
+    /// The body with these changes made. `None` where `layout` is not of this body.
+    pub fn write(self, body: &[u8], layout: &Layout, changes: &[Change]) -> Option<Vec<u8>> {
+        match self {
+            Dialect::Tmq => tmq::write(body, layout, changes),
+        }
+    }
+
+    /// The answer that makes the client's library raise its own error. `request_id` is the gateway's.
+    pub fn refuse(self, refusal: &Refusal, request_id: Option<&str>) -> Reply {
+        match self {
+            Dialect::Tmq => tmq::refuse(refusal, request_id),
+        }
+    }
+}

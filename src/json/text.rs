@@ -1,0 +1,132 @@
+//! JSON's strings and integers, and plain ones.
+
+use std::borrow::Cow;
+
+/// Reads the escapes of a string's inside (without its quotes).
+///
+/// `raw` must have been read by a [`Reader`](super::Reader). `None` where an escape is half of a surrogate pair: such
+/// a string has no UTF-8 form, and two programs would read two different names from it.
+pub fn unescape(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.contains('\\') {
+        return Some(Cow::Borrowed(raw));
+    }
+    let mut out = String::with_capacity(raw.len());
+    let mut chars = raw.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        out.push(match chars.next()? {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => code_point(&mut chars)?,
+            same => same,
+        });
+    }
+    Some(Cow::Owned(out))
+}
+
+/// Reads a string with its quotes, as a [`Value`](super::Value)'s span has them.
+pub fn unquote(string: &str) -> Option<Cow<'_, str>> {
+    unescape(string.strip_prefix('"')?.strip_suffix('"')?)
+}
+
+fn code_point(chars: &mut core::str::Chars<'_>) -> Option<char> {
+    let first = code_unit(chars)?;
+    if !(0xD800..0xDC00).contains(&first) {
+        return char::from_u32(first);
+    }
+    if chars.next()? != '\\' || chars.next()? != 'u' {
+        return None;
+    }
+    let second = code_unit(chars)?;
+    if !(0xDC00..0xE000).contains(&second) {
+        return None;
+    }
+    char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
+}
+
+fn code_unit(chars: &mut core::str::Chars<'_>) -> Option<u32> {
+    let mut unit = 0;
+    for _ in 0..4 {
+        unit = unit * 16 + chars.next()?.to_digit(16)?;
+    }
+    Some(unit)
+}
+
+/// Appends `plain` as a JSON string, quotes included.
+pub fn quote(plain: &str, out: &mut String) {
+    out.push('"');
+    for c in plain.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' => {
+                out.push_str("\\u00");
+                for nibble in [u32::from(c) >> 4, u32::from(c) & 0xF] {
+                    out.push(char::from_digit(nibble, 16).unwrap_or('0'));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Reads a number's text as an integer, or `None` where it is written with a fraction or an exponent.
+///
+/// `1e4` and `10000.0` are integers to some programs and errors to others, so they are integers to nobody here.
+/// An integer of any length saturates.
+pub fn integer(number: &str) -> Option<i64> {
+    let (negative, digits) = match number.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, number),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let limit = if negative { i64::MIN } else { i64::MAX };
+    Some(number.parse().unwrap_or(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_saturate_and_other_number_forms_are_none() {
+        for (number, expected) in [
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("10000", Some(10_000)),
+            ("-1", Some(-1)),
+            ("9223372036854775808", Some(i64::MAX)),
+            ("-99999999999999999999999", Some(i64::MIN)),
+            ("1e4", None),
+            ("10000.0", None),
+            ("1.5", None),
+            ("-", None),
+        ] {
+            assert_eq!(integer(number), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_text() {
+        assert_eq!(
+            unescape(r"\ud83d\ude00\u00e9\n").as_deref(),
+            Some("\u{1F600}\u{e9}\n")
+        );
+        assert_eq!(unescape(r"\ud83d"), None);
+        assert_eq!(unescape(r"\ud83dx"), None);
+        assert_eq!(unescape(r"\ud83d\u0041"), None);
+        assert_eq!(unescape(r"\ude00"), None);
+    }
+}

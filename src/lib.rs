@@ -1,0 +1,40 @@
+//! AckGuard: an Envoy filter that stops message-queue-over-HTTP consumers from losing messages.
+//!
+//! A request goes one way through the crate:
+//!
+//! ```text
+//! bytes ─▶ dialect::read ─▶ Operation ─▶ policy::decide ─▶ Verdict ─▶ dialect::write ─▶ bytes
+//!            what is asked                what is allowed               what is sent on
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`http`] | the head of a request and a reply of the gateway's own, without any host |
+//! | [`json`] | JSON with the place of every value, so that one value can be replaced in the original bytes |
+//! | [`splice`] | byte-exact edits |
+//! | [`operation`] | what a request asks of a broker, in no wire's terms |
+//! | [`dialect`] | wires: bytes to operations, changes and refusals back to bytes; no policy |
+//! | [`policy`] | the policy document, compiled; operation to verdict; no wire |
+//! | [`telemetry`] | what is counted, and what a response tells of it |
+//! | `plugin` | Envoy: the only code that knows proxy-wasm |
+//!
+//! Everything but `plugin` is pure: bytes and values in, decisions and bytes out.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod dialect;
+pub mod http;
+pub mod json;
+pub mod operation;
+mod plugin;
+pub mod policy;
+pub mod splice;
+pub mod telemetry;

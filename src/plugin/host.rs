@@ -1,0 +1,104 @@
+//! What the filter asks of its host.
+//!
+//! Each call leaves the virtual machine, and one that returns bytes re-enters it to allocate them: calls are the
+//! filter's cost. The SDK panics on statuses that its host never gives for these calls, and on text that is not UTF-8 in
+//! its string forms; so values are read as bytes here.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+
+use crate::http::Reply;
+use crate::telemetry::Counter;
+
+/// Envoy, as one exchange or the root context sees it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Host;
+
+thread_local! {
+    /// The ids of counters that this virtual machine has defined; they outlive a policy.
+    static COUNTERS: RefCell<HashMap<Counter, u32>> = RefCell::new(HashMap::new());
+}
+
+impl Host {
+    /// The policy's text. Readable only while the host configures the plugin.
+    pub(super) fn configuration(self) -> Vec<u8> {
+        let whole = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX);
+        whole.ok().flatten().unwrap_or_default()
+    }
+
+    /// All headers of the request, pseudo-headers included.
+    pub(super) fn request_headers(self) -> Vec<(String, Vec<u8>)> {
+        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+    }
+
+    /// Removes every value of a request header.
+    pub(super) fn remove_request_header(self, name: &str) {
+        // The host refuses no removal: a header that is absent is removed already.
+        let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+    }
+
+    /// Replaces a request header.
+    pub(super) fn set_request_header(self, name: &str, value: &str) {
+        let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
+    }
+
+    /// The body that is buffered so far, at most `size` bytes. `None` where the host has none to give.
+    pub(super) fn request_body(self, size: usize) -> Option<Vec<u8>> {
+        hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok()?
+    }
+
+    /// Replaces the first `size` bytes of the buffered body.
+    pub(super) fn replace_request_body(self, size: usize, body: &[u8]) -> bool {
+        hostcalls::set_buffer(BufferType::HttpRequestBody, 0, size, body).is_ok()
+    }
+
+    /// Adds a header to the response.
+    pub(super) fn add_response_header(self, name: &str, value: &str) {
+        let _ = hostcalls::add_map_value(MapType::HttpResponseHeaders, name, value);
+    }
+
+    /// Answers in the broker's place; a request that is on its way already is reset.
+    pub(super) fn reply(self, reply: &Reply) {
+        let headers = reply
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let body = Some(reply.body.as_bytes());
+        let _ = hostcalls::send_http_response(reply.status, headers, body);
+    }
+
+    /// A property of the request or its connection.
+    pub(super) fn property(self, path: &[String]) -> Option<Vec<u8>> {
+        let path = path.iter().map(String::as_str).collect();
+        hostcalls::get_property(path).ok()?
+    }
+
+    /// Adds one to a counter, which is defined at its first use.
+    pub(super) fn count(self, counter: Counter) {
+        let id = COUNTERS.with_borrow_mut(|ids| match ids.get(&counter) {
+            Some(id) => Some(*id),
+            None => {
+                let id = hostcalls::define_metric(MetricType::Counter, &counter.name()).ok()?;
+                ids.insert(counter, id);
+                Some(id)
+            }
+        });
+        if let Some(id) = id {
+            let _ = hostcalls::increment_metric(id, 1);
+        }
+    }
+
+    /// Writes a line to Envoy's log that needs somebody's attention.
+    pub(super) fn log_error(self, line: &str) {
+        let _ = hostcalls::log(LogLevel::Error, line);
+    }
+
+    /// Writes a line to Envoy's log.
+    pub(super) fn log_info(self, line: &str) {
+        let _ = hostcalls::log(LogLevel::Info, line);
+    }
+}

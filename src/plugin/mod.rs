@@ -1,0 +1,12 @@
+//! The filter in Envoy: the only code that knows proxy-wasm.
+//!
+//! [`root`] takes a policy from Envoy and makes an exchange for each request; [`exchange`] leads one request through
+//! dialect and policy; [`host`] is the short list of what is asked of Envoy.
+
+mod exchange;
+mod host;
+mod root;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+}}
