@@ -20,15 +20,7 @@
 //!
 //! Everything but `plugin` is pure: bytes and values in, decisions and bytes out.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod dialect;
 pub mod http;

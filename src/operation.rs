@@ -23,15 +23,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
-        Kind::Subscribe,
-        Kind::Publish,
-        Kind::Pull,
-        Kind::Ack,
-        Kind::Reject,
-        Kind::Extend,
-        Kind::Manage,
-    ];
+    pub const ALL: [Kind; 7] =
+        [Kind::Subscribe, Kind::Publish, Kind::Pull, Kind::Ack, Kind::Reject, Kind::Extend, Kind::Manage];
 
     /// The name in policies, metrics and logs.
     pub fn name(self) -> &'static str {
@@ -107,12 +100,7 @@ pub enum Field {
 
 impl Field {
     /// Every field.
-    pub const ALL: [Field; 4] = [
-        Field::AckTimeout,
-        Field::AutoAck,
-        Field::MaxAttempts,
-        Field::DeadLetter,
-    ];
+    pub const ALL: [Field; 4] = [Field::AckTimeout, Field::AutoAck, Field::MaxAttempts, Field::DeadLetter];
 
     /// The name in policies and metrics.
     pub fn name(self) -> &'static str {
@@ -189,13 +177,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 5] = [
-        Reason::Malformed,
-        Reason::TooLarge,
-        Reason::Encoding,
-        Reason::Type,
-        Reason::Duplicate,
-    ];
+    pub const ALL: [Reason; 5] =
+        [Reason::Malformed, Reason::TooLarge, Reason::Encoding, Reason::Type, Reason::Duplicate];
 
     /// The name in metrics, logs and headers.
     pub fn name(self) -> &'static str {

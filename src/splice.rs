@@ -20,21 +20,14 @@ pub struct ObjectEdits<'a> {
 impl<'a> ObjectEdits<'a> {
     /// No edits yet of the object that stands at this place of the original.
     pub fn new(object: &'a Object) -> Self {
-        ObjectEdits {
-            object,
-            edits: Vec::new(),
-            populated: !object.empty,
-        }
+        ObjectEdits { object, edits: Vec::new(), populated: !object.empty }
     }
 
     /// Sets the member `name` to `json`, which must be JSON already: in place of its value at `value`, or as a new
     /// last member where it has none.
     pub fn set(&mut self, name: &str, value: Option<&Span>, json: &str) {
         let edit = match value {
-            Some(span) => Edit {
-                span: span.clone(),
-                with: json.to_owned(),
-            },
+            Some(span) => Edit { span: span.clone(), with: json.to_owned() },
             None => {
                 let mut with = String::with_capacity(name.len() + json.len() + 4);
                 if self.populated {
@@ -44,10 +37,7 @@ impl<'a> ObjectEdits<'a> {
                 text::quote(name, &mut with);
                 with.push(':');
                 with.push_str(json);
-                Edit {
-                    span: self.object.last..self.object.last,
-                    with,
-                }
+                Edit { span: self.object.last..self.object.last, with }
             }
         };
         self.edits.push(edit);

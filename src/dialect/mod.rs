@@ -84,9 +84,7 @@ impl Dialect {
 
     /// The dialect of a name.
     pub fn named(name: &str) -> Option<Dialect> {
-        Dialect::ALL
-            .into_iter()
-            .find(|dialect| dialect.name() == name)
+        Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
     /// The wire's own name of a field.

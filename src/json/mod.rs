@@ -9,6 +9,9 @@ mod reader;
 pub mod text;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use reader::{Key, Kind, Malformed, Object, Reader, Span, Value};
 pub use tree::Node;
 

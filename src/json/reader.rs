@@ -45,11 +45,7 @@ pub struct Key<'a> {
 impl Key<'_> {
     /// Whether this key, with its escapes read, is `name`: `"ack\u0054imeout"` is `ackTimeout` to a broker too.
     pub fn is(&self, name: &str) -> bool {
-        if self.escaped {
-            text::unescape(self.raw).is_some_and(|key| key == name)
-        } else {
-            self.raw == name
-        }
+        if self.escaped { text::unescape(self.raw).is_some_and(|key| key == name) } else { self.raw == name }
     }
 
     /// The key with its escapes read; `None` where they are no text (half of a surrogate pair).
@@ -90,17 +86,16 @@ pub struct Object {
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// The containers that callers of `members` and `elements` are in.
+    depth: u32,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`, which must be UTF-8 without a byte order mark.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
         match core::str::from_utf8(bytes) {
-            Ok(text) => Ok(Reader { text, at: 0 }),
-            Err(fault) => Err(Malformed {
-                at: fault.valid_up_to(),
-                expected: "UTF-8",
-            }),
+            Ok(text) => Ok(Reader { text, at: 0, depth: 0 }),
+            Err(fault) => Err(Malformed { at: fault.valid_up_to(), expected: "UTF-8" }),
         }
     }
 
@@ -136,19 +131,19 @@ impl<'a> Reader<'a> {
         loop {
             match self.peek_kind()? {
                 Kind::Object => {
+                    self.nest(open.depth)?;
                     self.at += 1;
                     if !self.skip_if(b'}') {
-                        open.push(Container::Object)
-                            .map_err(|()| self.fault("less nesting"))?;
+                        open.push(Container::Object);
                         self.key()?;
                         continue;
                     }
                 }
                 Kind::Array => {
+                    self.nest(open.depth)?;
                     self.at += 1;
                     if !self.skip_if(b']') {
-                        open.push(Container::Array)
-                            .map_err(|()| self.fault("less nesting"))?;
+                        open.push(Container::Array);
                         continue;
                     }
                 }
@@ -157,10 +152,7 @@ impl<'a> Reader<'a> {
             loop {
                 match open.top() {
                     None => {
-                        return Ok(Value {
-                            kind,
-                            span: start..self.at,
-                        });
+                        return Ok(Value { kind, span: start..self.at });
                     }
                     Some(Container::Object) => {
                         if self.skip_if(b',') {
@@ -188,6 +180,8 @@ impl<'a> Reader<'a> {
     {
         self.require(b'{', "an object")?;
         let start = self.at - 1;
+        self.nest(0)?;
+        self.depth += 1;
         let mut last = self.at;
         let empty = self.skip_if(b'}');
         if !empty {
@@ -201,11 +195,8 @@ impl<'a> Reader<'a> {
             }
             self.require(b'}', "',' or '}'")?;
         }
-        Ok(Object {
-            span: start..self.at,
-            last,
-            empty,
-        })
+        self.depth -= 1;
+        Ok(Object { span: start..self.at, last, empty })
     }
 
     /// Reads an array, calling `element` at each value; `element` must read the value.
@@ -214,32 +205,34 @@ impl<'a> Reader<'a> {
         F: FnMut(&mut Self) -> Result<(), Malformed>,
     {
         self.require(b'[', "an array")?;
-        if self.skip_if(b']') {
-            return Ok(());
-        }
-        loop {
-            element(self)?;
-            if !self.skip_if(b',') {
-                return self.require(b']', "',' or ']'");
+        self.nest(0)?;
+        self.depth += 1;
+        if !self.skip_if(b']') {
+            loop {
+                element(self)?;
+                if !self.skip_if(b',') {
+                    break;
+                }
             }
+            self.require(b']', "',' or ']'")?;
         }
+        self.depth -= 1;
+        Ok(())
     }
 
     /// Checks that nothing but whitespace is left.
     pub fn end(&mut self) -> Result<(), Malformed> {
         self.skip_whitespace();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(self.fault("the end"))
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.fault("the end")) }
     }
 
     fn fault(&self, expected: &'static str) -> Malformed {
-        Malformed {
-            at: self.at,
-            expected,
-        }
+        Malformed { at: self.at, expected }
+    }
+
+    /// Checks that one more container may open within `open` ones of the value that is being read.
+    fn nest(&self, open: u32) -> Result<(), Malformed> {
+        if self.depth + open < MAX_DEPTH { Ok(()) } else { Err(self.fault("less nesting")) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -263,11 +256,7 @@ impl<'a> Reader<'a> {
     }
 
     fn require(&mut self, byte: u8, expected: &'static str) -> Result<(), Malformed> {
-        if self.skip_if(byte) {
-            Ok(())
-        } else {
-            Err(self.fault(expected))
-        }
+        if self.skip_if(byte) { Ok(()) } else { Err(self.fault(expected)) }
     }
 
     fn key(&mut self) -> Result<Key<'a>, Malformed> {
@@ -371,11 +360,7 @@ impl<'a> Reader<'a> {
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
-        if self.at > start {
-            Ok(())
-        } else {
-            Err(self.fault("a digit"))
-        }
+        if self.at > start { Ok(()) } else { Err(self.fault("a digit")) }
     }
 }
 
@@ -385,7 +370,7 @@ enum Container {
     Array,
 }
 
-/// The open containers, one bit each: a stack that cannot grow.
+/// The open containers, one bit each: a stack that cannot grow. `Reader::nest` keeps it under [`MAX_DEPTH`].
 #[derive(Default)]
 struct Nesting {
     objects: u128,
@@ -393,13 +378,9 @@ struct Nesting {
 }
 
 impl Nesting {
-    fn push(&mut self, container: Container) -> Result<(), ()> {
-        if self.depth >= MAX_DEPTH {
-            return Err(());
-        }
+    fn push(&mut self, container: Container) {
         self.objects = (self.objects << 1) | u128::from(container == Container::Object);
         self.depth += 1;
-        Ok(())
     }
 
     fn pop(&mut self) {

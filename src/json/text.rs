@@ -120,10 +120,7 @@ mod tests {
 
     #[test]
     fn half_a_surrogate_pair_is_no_text() {
-        assert_eq!(
-            unescape(r"\ud83d\ude00\u00e9\n").as_deref(),
-            Some("\u{1F600}\u{e9}\n")
-        );
+        assert_eq!(unescape(r"\ud83d\ude00\u00e9\n").as_deref(), Some("\u{1F600}\u{e9}\n"));
         assert_eq!(unescape(r"\ud83d"), None);
         assert_eq!(unescape(r"\ud83dx"), None);
         assert_eq!(unescape(r"\ud83d\u0041"), None);

@@ -1,7 +1,7 @@
 //! A JSON document as a tree, for documents that are read once and whole.
 
 use super::reader::{Kind, Malformed, Reader};
-use super::{MAX_DEPTH, text};
+use super::text;
 
 /// A value with what is in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,22 +24,18 @@ impl Node {
     /// Reads a whole document.
     pub fn parse(bytes: &[u8]) -> Result<Node, Malformed> {
         let mut reader = Reader::new(bytes)?;
-        let node = Node::read(&mut reader, 0)?;
+        let node = Node::read(&mut reader)?;
         reader.end()?;
         Ok(node)
     }
 
-    fn read(reader: &mut Reader<'_>, depth: u32) -> Result<Node, Malformed> {
+    fn read(reader: &mut Reader<'_>) -> Result<Node, Malformed> {
         match reader.peek_kind()? {
-            Kind::Object | Kind::Array if depth >= MAX_DEPTH => Err(Malformed {
-                at: reader.at(),
-                expected: "less nesting",
-            }),
             Kind::Object => {
                 let mut members = Vec::new();
                 reader.members(|reader, key| {
                     let name = key.name().ok_or_else(|| not_text(reader))?;
-                    members.push((name, Node::read(reader, depth + 1)?));
+                    members.push((name, Node::read(reader)?));
                     Ok(())
                 })?;
                 Ok(Node::Object(members))
@@ -47,7 +43,7 @@ impl Node {
             Kind::Array => {
                 let mut elements = Vec::new();
                 reader.elements(|reader| {
-                    elements.push(Node::read(reader, depth + 1)?);
+                    elements.push(Node::read(reader)?);
                     Ok(())
                 })?;
                 Ok(Node::Array(elements))
@@ -72,8 +68,5 @@ impl Node {
 }
 
 fn not_text(reader: &Reader<'_>) -> Malformed {
-    Malformed {
-        at: reader.at(),
-        expected: "whole surrogate pairs",
-    }
+    Malformed { at: reader.at(), expected: "whole surrogate pairs" }
 }

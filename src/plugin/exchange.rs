@@ -51,11 +51,7 @@ struct Guarded {
 
 impl Exchange {
     pub(super) fn new(host: Host, policy: Option<Rc<Policy>>) -> Self {
-        Exchange {
-            host,
-            policy,
-            stage: Stage::Passing,
-        }
+        Exchange { host, policy, stage: Stage::Passing }
     }
 
     /// Decides on a body that arrived whole.
@@ -71,10 +67,7 @@ impl Exchange {
     }
 
     fn unreadable(&mut self, policy: &Policy, guarded: &Guarded, fault: Unreadable) -> Action {
-        self.host.count(Counter::Undecidable {
-            dialect: guarded.dialect,
-            reason: fault.reason,
-        });
+        self.host.count(Counter::Undecidable { dialect: guarded.dialect, reason: fault.reason });
         let operation = Operation {
             kind: guarded.route.kind,
             topic: guarded.route.topic.clone(),
@@ -110,8 +103,7 @@ impl Exchange {
         };
         if policy.mode == Mode::Shadow {
             let kind = guarded.route.kind.name();
-            self.host
-                .log_info(&format!("ackguard: shadow: {kind}: {told}"));
+            self.host.log_info(&format!("ackguard: shadow: {kind}: {told}"));
             return Action::Continue;
         }
         match verdict.outcome {
@@ -140,27 +132,15 @@ impl Exchange {
     }
 
     /// Begins a request that a dialect reads.
-    fn begin(
-        &mut self,
-        policy: &Policy,
-        dialect: Dialect,
-        head: &RequestHead,
-        ends: bool,
-    ) -> Action {
+    fn begin(&mut self, policy: &Policy, dialect: Dialect, head: &RequestHead, ends: bool) -> Action {
         let Some(route) = dialect.route(head) else {
-            self.host.count(Counter::Requests {
-                dialect,
-                operation: None,
-                decision: Decision::Pass,
-            });
+            self.host.count(Counter::Requests { dialect, operation: None, decision: Decision::Pass });
             return Action::Continue;
         };
         let guarded = Guarded {
             dialect,
             tenant: policy.tenant(head, |path| self.host.property(path)),
-            request_id: head
-                .get("x-request-id")
-                .and_then(|id| String::from_utf8(id.to_vec()).ok()),
+            request_id: head.get("x-request-id").and_then(|id| String::from_utf8(id.to_vec()).ok()),
             has_length: head.get("content-length").is_some(),
             route,
         };
@@ -190,18 +170,13 @@ impl Exchange {
             return Action::Continue;
         };
         *held = size;
-        if whole || size > MAX_BODY {
-            self.collected()
-        } else {
-            Action::Pause
-        }
+        if whole || size > MAX_BODY { self.collected() } else { Action::Pause }
     }
 
     /// Decides on what was collected.
     fn collected(&mut self) -> Action {
         let stage = std::mem::replace(&mut self.stage, Stage::Passing);
-        let (Stage::Collecting { guarded, size }, Some(policy)) = (stage, self.policy.clone())
-        else {
+        let (Stage::Collecting { guarded, size }, Some(policy)) = (stage, self.policy.clone()) else {
             return Action::Continue;
         };
         if size > MAX_BODY {

@@ -62,11 +62,7 @@ impl Host {
 
     /// Answers in the broker's place; a request that is on its way already is reset.
     pub(super) fn reply(self, reply: &Reply) {
-        let headers = reply
-            .headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let body = Some(reply.body.as_bytes());
         let _ = hostcalls::send_http_response(reply.status, headers, body);
     }

@@ -31,8 +31,7 @@ impl RootContext for Root {
             Err(faults) => {
                 let count = faults.count();
                 let noun = if count == 1 { "fault" } else { "faults" };
-                self.host
-                    .log_error(&format!("ackguard: policy refused, {count} {noun}"));
+                self.host.log_error(&format!("ackguard: policy refused, {count} {noun}"));
                 for fault in faults.to_string().lines() {
                     self.host.log_error(&format!("ackguard: {fault}"));
                 }

@@ -7,9 +7,7 @@ use crate::json::Node;
 use crate::operation::Millis;
 
 use super::fault::Faults;
-use super::guard::{
-    AckTimeout, AutoAck, DeadLetter, Extend, Guard, MaxAttempts, Missing, Outside, Undecidable,
-};
+use super::guard::{AckTimeout, AutoAck, DeadLetter, Extend, Guard, MaxAttempts, Missing, Outside, Undecidable};
 use super::rules::DEFAULTS;
 use super::section::{Section, quoted};
 use super::traffic::{TenantSource, TrafficMatch};
@@ -25,19 +23,10 @@ const MAX_ATTEMPTS: i64 = 2_000;
 
 /// Fields of version 1 of the document that this release does not act on.
 const UNAVAILABLE: [&str; 2] = ["limits", "rollout"];
-const UNAVAILABLE_GUARDS: [&str; 5] = [
-    "signed",
-    "late_ack",
-    "keepalive",
-    "ack_rescue",
-    "max_in_flight",
-];
+const UNAVAILABLE_GUARDS: [&str; 5] = ["signed", "late_ack", "keepalive", "ack_rescue", "max_in_flight"];
 
-const OUTSIDE: [(&str, Outside); 3] = [
-    ("clamp", Outside::Clamp),
-    ("reject", Outside::Reject),
-    ("allow", Outside::Allow),
-];
+const OUTSIDE: [(&str, Outside); 3] =
+    [("clamp", Outside::Clamp), ("reject", Outside::Reject), ("allow", Outside::Allow)];
 
 /// Compiles a document of JSON, or tells all of its faults.
 pub(super) fn compile(document: &[u8]) -> Result<Policy, Faults> {
@@ -65,10 +54,7 @@ fn policy(node: &Node, faults: &mut Faults) -> Option<Policy> {
     let mut document = Section::open(String::new(), node, faults)?;
     document.require("apiVersion", API_VERSION);
     document.choice("apiVersion", &[(API_VERSION, ())], &mut ());
-    let version = document
-        .label("version")
-        .unwrap_or("unversioned")
-        .to_owned();
+    let version = document.label("version").unwrap_or("unversioned").to_owned();
     let mut mode = Mode::Enforce;
     let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
     document.choice("mode", &modes, &mut mode);
@@ -81,23 +67,13 @@ fn policy(node: &Node, faults: &mut Faults) -> Option<Policy> {
     }
     let rules = rules(&mut document, &defaults);
     document.close(&UNAVAILABLE);
-    Some(Policy {
-        version,
-        mode,
-        headers,
-        traffic,
-        tenants,
-        rules: Rules::new(rules, Rule::defaults(defaults)),
-    })
+    Some(Policy { version, mode, headers, traffic, tenants, rules: Rules::new(rules, Rule::defaults(defaults)) })
 }
 
 fn host(document: &mut Section<'_, '_>) -> HostHeaders {
     let mut headers = HostHeaders::Streamed;
     if let Some(mut host) = document.section("host") {
-        let choices = [
-            ("held", HostHeaders::Held),
-            ("streamed", HostHeaders::Streamed),
-        ];
+        let choices = [("held", HostHeaders::Held), ("streamed", HostHeaders::Streamed)];
         host.choice("headers", &choices, &mut headers);
         host.close(&[]);
     }
@@ -106,10 +82,7 @@ fn host(document: &mut Section<'_, '_>) -> HostHeaders {
 
 fn traffic(document: &mut Section<'_, '_>) -> Vec<TrafficMatch> {
     let mut traffic = Vec::new();
-    document.require(
-        "traffic",
-        "a list of match and dialect; without one nothing is guarded",
-    );
+    document.require("traffic", "a list of match and dialect; without one nothing is guarded");
     let entries = match document.list("traffic") {
         Some(entries) if entries.len() <= MAX_ENTRIES => entries,
         Some(entries) => {
@@ -137,11 +110,7 @@ fn traffic(document: &mut Section<'_, '_>) -> Vec<TrafficMatch> {
         let reader = dialect(&mut entry);
         entry.close(&[]);
         if let Some(dialect) = reader {
-            traffic.push(TrafficMatch {
-                path,
-                host,
-                dialect,
-            });
+            traffic.push(TrafficMatch { path, host, dialect });
         }
     }
     traffic
@@ -189,18 +158,13 @@ fn tenants(document: &mut Section<'_, '_>) -> Vec<TenantSource> {
             }
             (None, Some(path)) => {
                 let path = quoted(&Node::String(path.to_owned()));
-                entry.fault(
-                    "property",
-                    format!("{path} is not a path such as connection.id"),
-                );
+                entry.fault("property", format!("{path} is not a path such as connection.id"));
             }
             (Some(_), Some(_)) => {
                 entry.fault("", "header and property; expected one of them");
             }
             (None, None) => {
-                let named = ["header", "property", "access_key"]
-                    .into_iter()
-                    .any(|name| entry.get(name).is_some());
+                let named = ["header", "property", "access_key"].into_iter().any(|name| entry.get(name).is_some());
                 if !named {
                     entry.fault("", "empty; expected header or property");
                 }
@@ -214,10 +178,7 @@ fn tenants(document: &mut Section<'_, '_>) -> Vec<TenantSource> {
 /// A token of RFC 9110.
 fn is_header_name(name: &str) -> bool {
     let punctuation = b"!#$%&'*+-.^_`|~";
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || punctuation.contains(&byte))
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || punctuation.contains(&byte))
 }
 
 fn rules(document: &mut Section<'_, '_>, defaults: &Guard) -> Vec<Rule> {
@@ -236,10 +197,7 @@ fn rules(document: &mut Section<'_, '_>, defaults: &Guard) -> Vec<Rule> {
         entry.require("name", "a name for headers, logs and metrics");
         let name = entry.label("name").unwrap_or_default();
         if name == DEFAULTS {
-            entry.fault(
-                "name",
-                format!("\"{DEFAULTS}\" is taken; expected another name"),
-            );
+            entry.fault("name", format!("\"{DEFAULTS}\" is taken; expected another name"));
         } else if !name.is_empty() && !names.insert(name) {
             entry.fault("name", format!("\"{name}\" is the name of an earlier rule"));
         }
@@ -267,11 +225,7 @@ fn guard(mut section: Section<'_, '_>, guard: &mut Guard) {
     if let Some(fields) = section.section("extend") {
         extend(fields, &mut guard.extend);
     }
-    let auto_acks = [
-        ("reject", AutoAck::Reject),
-        ("rewrite", AutoAck::Rewrite),
-        ("allow", AutoAck::Allow),
-    ];
+    let auto_acks = [("reject", AutoAck::Reject), ("rewrite", AutoAck::Rewrite), ("allow", AutoAck::Allow)];
     section.choice("auto_ack", &auto_acks, &mut guard.auto_ack);
     if let Some(fields) = section.section("max_attempts") {
         max_attempts(fields, &mut guard.max_attempts);
@@ -279,10 +233,7 @@ fn guard(mut section: Section<'_, '_>, guard: &mut Guard) {
     if let Some(fields) = section.section("dead_letter") {
         dead_letter(fields, &mut guard.dead_letter);
     }
-    let undecidable = [
-        ("reject", Undecidable::Reject),
-        ("forward", Undecidable::Forward),
-    ];
+    let undecidable = [("reject", Undecidable::Reject), ("forward", Undecidable::Forward)];
     section.choice("undecidable", &undecidable, &mut guard.undecidable);
     section.close(&UNAVAILABLE_GUARDS);
 }
@@ -294,15 +245,9 @@ fn ack_timeout(mut fields: Section<'_, '_>, ack_timeout: &mut AckTimeout) {
     fields.choice("zero", &OUTSIDE, &mut ack_timeout.zero);
     fields.choice("short", &OUTSIDE, &mut ack_timeout.short);
     fields.choice("long", &OUTSIDE, &mut ack_timeout.long);
-    let missing = [
-        ("default", Missing::Set),
-        ("reject", Missing::Reject),
-        ("allow", Missing::Allow),
-    ];
+    let missing = [("default", Missing::Set), ("reject", Missing::Reject), ("allow", Missing::Allow)];
     fields.choice("missing", &missing, &mut ack_timeout.missing);
-    let AckTimeout {
-        min, max, default, ..
-    } = *ack_timeout;
+    let AckTimeout { min, max, default, .. } = *ack_timeout;
     ordered(&mut fields, [min, default, max].map(Bound::Time));
     fields.close(&[]);
 }
@@ -318,9 +263,7 @@ fn max_attempts(mut fields: Section<'_, '_>, max_attempts: &mut MaxAttempts) {
     fields.count("max", 0..=MAX_ATTEMPTS, &mut max_attempts.max);
     fields.count("default", 0..=MAX_ATTEMPTS, &mut max_attempts.default);
     fields.choice("outside", &OUTSIDE, &mut max_attempts.outside);
-    let MaxAttempts {
-        min, max, default, ..
-    } = *max_attempts;
+    let MaxAttempts { min, max, default, .. } = *max_attempts;
     ordered(&mut fields, [min, default, max].map(Bound::Number));
     fields.close(&[]);
 }
@@ -337,11 +280,7 @@ fn dead_letter(mut fields: Section<'_, '_>, dead_letter: &mut DeadLetter) {
             dead_letter.topic = template.to_owned();
         }
     }
-    let missing = [
-        ("inject", Missing::Set),
-        ("reject", Missing::Reject),
-        ("allow", Missing::Allow),
-    ];
+    let missing = [("inject", Missing::Set), ("reject", Missing::Reject), ("allow", Missing::Allow)];
     fields.choice("missing", &missing, &mut dead_letter.missing);
     fields.close(&[]);
 }
@@ -373,12 +312,7 @@ fn ordered(fields: &mut Section<'_, '_>, [min, default, max]: [Bound; 3]) {
         let problem = format!("min {} is over max {}", min.write(), max.write());
         fields.fault("", problem);
     } else if !(min.size()..=max.size()).contains(&default.size()) {
-        let problem = format!(
-            "default {} is not between min {} and max {}",
-            default.write(),
-            min.write(),
-            max.write()
-        );
+        let problem = format!("default {} is not between min {} and max {}", default.write(), min.write(), max.write());
         fields.fault("", problem);
     }
 }

@@ -9,13 +9,7 @@ use super::{Policy, Rule};
 
 /// The verdict of `rule` on an operation that was read.
 pub fn decide(policy: &Policy, rule: &Rule, operation: &Operation) -> Verdict {
-    let mut judge = Judge {
-        policy,
-        rule,
-        findings: Vec::new(),
-        changes: Vec::new(),
-        refusal: None,
-    };
+    let mut judge = Judge { policy, rule, findings: Vec::new(), changes: Vec::new(), refusal: None };
     judge.ack_timeout(operation);
     judge.auto_ack(operation);
     judge.max_attempts(operation);
@@ -55,13 +49,7 @@ impl Judge<'_> {
             Setting::Absent { .. } => {
                 let to = NewValue::Millis(bounds.default);
                 let expected = format!("one, such as {}", bounds.default);
-                return self.missing(
-                    Field::AckTimeout,
-                    bounds.missing,
-                    Action::Default,
-                    to,
-                    expected,
-                );
+                return self.missing(Field::AckTimeout, bounds.missing, Action::Default, to, expected);
             }
             Setting::Given(asked) => asked,
         };
@@ -90,13 +78,7 @@ impl Judge<'_> {
             write_duration(bounds.max)
         );
         let action = outside_action(outside, Action::Clamp);
-        self.find(
-            Field::AckTimeout,
-            violation,
-            action,
-            to,
-            (asked.to_string(), expected),
-        );
+        self.find(Field::AckTimeout, violation, action, to, (asked.to_string(), expected));
     }
 
     fn auto_ack(&mut self, operation: &Operation) {
@@ -108,26 +90,15 @@ impl Judge<'_> {
             AutoAck::Rewrite => Action::Rewrite,
             AutoAck::Allow => Action::Allow,
         };
-        let words = (
-            "true".to_owned(),
-            "false: acknowledge after the work".to_owned(),
-        );
-        self.find(
-            Field::AutoAck,
-            Violation::On,
-            action,
-            NewValue::Flag(false),
-            words,
-        );
+        let words = ("true".to_owned(), "false: acknowledge after the work".to_owned());
+        self.find(Field::AutoAck, Violation::On, action, NewValue::Flag(false), words);
     }
 
     fn max_attempts(&mut self, operation: &Operation) {
         let bounds = self.guard().max_attempts;
         let (attempts, given) = match operation.settings.max_attempts {
             Setting::Given(attempts) => (attempts, true),
-            Setting::Absent {
-                fallback: Some(attempts),
-            } => (attempts, false),
+            Setting::Absent { fallback: Some(attempts) } => (attempts, false),
             Setting::Absent { fallback: None } | Setting::NotAsked => return,
         };
         let (violation, nearest) = if attempts < bounds.min {
@@ -145,13 +116,7 @@ impl Judge<'_> {
         };
         let action = outside_action(bounds.outside, set);
         let words = (found, format!("{} to {}", bounds.min, bounds.max));
-        self.find(
-            Field::MaxAttempts,
-            violation,
-            action,
-            NewValue::Count(to),
-            words,
-        );
+        self.find(Field::MaxAttempts, violation, action, NewValue::Count(to), words);
     }
 
     fn dead_letter(&mut self, operation: &Operation) {
@@ -160,42 +125,20 @@ impl Judge<'_> {
             return;
         }
         let topic = operation.topic.as_ref().map_or("", |Topic(name)| name);
-        let group = operation
-            .group
-            .as_ref()
-            .map_or("", |group| group.0.as_str());
+        let group = operation.group.as_ref().map_or("", |group| group.0.as_str());
         let name = fill(&wanted.topic, topic, group);
         let expected = format!("a topic, such as {name}");
         let missing = wanted.missing;
-        self.missing(
-            Field::DeadLetter,
-            missing,
-            Action::Inject,
-            NewValue::Name(name),
-            expected,
-        );
+        self.missing(Field::DeadLetter, missing, Action::Inject, NewValue::Name(name), expected);
     }
 
-    fn missing(
-        &mut self,
-        field: Field,
-        missing: Missing,
-        set: Action,
-        to: NewValue,
-        expected: String,
-    ) {
+    fn missing(&mut self, field: Field, missing: Missing, set: Action, to: NewValue, expected: String) {
         let action = match missing {
             Missing::Set => set,
             Missing::Reject => Action::Reject,
             Missing::Allow => Action::Allow,
         };
-        self.find(
-            field,
-            Violation::Missing,
-            action,
-            to,
-            ("absent".to_owned(), expected),
-        );
+        self.find(field, Violation::Missing, action, to, ("absent".to_owned(), expected));
     }
 
     /// Notes a violation; `words` are what was found and what is expected.
@@ -207,11 +150,7 @@ impl Judge<'_> {
         to: NewValue,
         (found, expected): (String, String),
     ) {
-        self.findings.push(Finding {
-            field,
-            violation,
-            action,
-        });
+        self.findings.push(Finding { field, violation, action });
         match action {
             Action::Allow => {}
             Action::Reject => {
@@ -235,10 +174,7 @@ impl Judge<'_> {
             None if self.changes.is_empty() => Outcome::Pass,
             None => Outcome::Edit(self.changes),
         };
-        Verdict {
-            findings: self.findings,
-            outcome,
-        }
+        Verdict { findings: self.findings, outcome }
     }
 }
 

@@ -33,10 +33,7 @@ pub struct Faults {
 impl Faults {
     pub(super) fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
         if self.found.len() < TOLD {
-            self.found.push(Fault {
-                path: path.into(),
-                problem: problem.into(),
-            });
+            self.found.push(Fault { path: path.into(), problem: problem.into() });
         } else {
             self.untold += 1;
         }

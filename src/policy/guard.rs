@@ -126,22 +126,10 @@ impl Default for Guard {
                 long: Outside::Clamp,
                 missing: Missing::Set,
             },
-            extend: Extend {
-                short: Outside::Allow,
-                long: Outside::Clamp,
-            },
+            extend: Extend { short: Outside::Allow, long: Outside::Clamp },
             auto_ack: AutoAck::Reject,
-            max_attempts: MaxAttempts {
-                min: 1,
-                max: 16,
-                default: 3,
-                outside: Outside::Clamp,
-            },
-            dead_letter: DeadLetter {
-                required: true,
-                topic: "{topic}.dlq".to_owned(),
-                missing: Missing::Set,
-            },
+            max_attempts: MaxAttempts { min: 1, max: 16, default: 3, outside: Outside::Clamp },
+            dead_letter: DeadLetter { required: true, topic: "{topic}.dlq".to_owned(), missing: Missing::Set },
             undecidable: Undecidable::Reject,
         }
     }

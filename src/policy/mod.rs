@@ -14,6 +14,9 @@ mod traffic;
 mod units;
 pub mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use decide::{decide, decide_unreadable};
 pub use fault::{Fault, Faults};
 pub use pattern::Pattern;
@@ -85,11 +88,7 @@ impl Policy {
     where
         F: FnMut(&[String]) -> Option<Vec<u8>>,
     {
-        if self.rules.ask_tenant() {
-            traffic::tenant(&self.tenants, head, property)
-        } else {
-            traffic::anonymous()
-        }
+        if self.rules.ask_tenant() { traffic::tenant(&self.tenants, head, property) } else { traffic::anonymous() }
     }
 
     /// The rule for an operation; `defaults` where none matches.

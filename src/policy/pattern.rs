@@ -69,10 +69,7 @@ fn glob_fits(glob: &[u8], text: &[u8]) -> bool {
             },
         }
     }
-    glob.get(at_glob..)
-        .unwrap_or_default()
-        .iter()
-        .all(|byte| *byte == b'*')
+    glob.get(at_glob..).unwrap_or_default().iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]

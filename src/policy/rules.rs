@@ -79,9 +79,6 @@ impl Rules {
     }
 
     pub(super) fn first_match(&self, caller: &Caller<'_>) -> &Rule {
-        self.rules
-            .iter()
-            .find(|rule| rule.fits(caller))
-            .unwrap_or(&self.defaults)
+        self.rules.iter().find(|rule| rule.fits(caller)).unwrap_or(&self.defaults)
     }
 }

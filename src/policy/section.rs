@@ -24,12 +24,7 @@ impl<'n, 'f> Section<'n, 'f> {
     /// Opens the object at `path`; a fault where `node` is no object.
     pub(super) fn open(path: String, node: &'n Node, faults: &'f mut Faults) -> Option<Self> {
         match node {
-            Node::Object(members) => Some(Section {
-                path,
-                members,
-                known: Vec::new(),
-                faults,
-            }),
+            Node::Object(members) => Some(Section { path, members, known: Vec::new(), faults }),
             other => {
                 faults.add(path, format!("{} is not an object", quoted(other)));
                 None
@@ -47,11 +42,7 @@ impl<'n, 'f> Section<'n, 'f> {
 
     /// A fault of the field `name`, or of the object itself where `name` is empty.
     pub(super) fn fault(&mut self, name: &str, problem: impl Into<String>) {
-        let path = if name.is_empty() {
-            self.path.clone()
-        } else {
-            self.path(name)
-        };
+        let path = if name.is_empty() { self.path.clone() } else { self.path(name) };
         self.faults.add(path, problem);
     }
 
@@ -90,12 +81,7 @@ impl<'n, 'f> Section<'n, 'f> {
     }
 
     /// The object at an index of a list in a field.
-    pub(super) fn element(
-        &mut self,
-        name: &str,
-        index: usize,
-        node: &'n Node,
-    ) -> Option<Section<'n, '_>> {
+    pub(super) fn element(&mut self, name: &str, index: usize, node: &'n Node) -> Option<Section<'n, '_>> {
         let path = format!("{}[{index}]", self.path(name));
         Section::open(path, node, self.faults)
     }
@@ -115,9 +101,7 @@ impl<'n, 'f> Section<'n, 'f> {
     pub(super) fn label(&mut self, name: &'static str) -> Option<&'n str> {
         let label = self.text(name)?;
         let fits = (1..=MAX_LABEL).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@+".contains(&byte));
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@+".contains(&byte));
         if fits {
             return Some(label);
         }
@@ -153,12 +137,7 @@ impl<'n, 'f> Section<'n, 'f> {
     }
 
     /// Puts a whole number in `range` into `slot`, if the field is there.
-    pub(super) fn count(
-        &mut self,
-        name: &'static str,
-        range: core::ops::RangeInclusive<i64>,
-        slot: &mut i64,
-    ) {
+    pub(super) fn count(&mut self, name: &'static str, range: core::ops::RangeInclusive<i64>, slot: &mut i64) {
         let Some(node) = self.get(name) else { return };
         // A google.protobuf.Struct holds doubles only, so a whole number may arrive as `3.0`.
         let number = match node {
@@ -184,12 +163,7 @@ impl<'n, 'f> Section<'n, 'f> {
     }
 
     /// Puts the choice that a word stands for into `slot`, if the field is there.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        name: &'static str,
-        choices: &[(&str, T)],
-        slot: &mut T,
-    ) {
+    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)], slot: &mut T) {
         let Some(node) = self.get(name) else { return };
         let chosen = match node {
             Node::String(word) => choices.iter().find(|(choice, _)| choice == word),
@@ -209,10 +183,7 @@ impl<'n, 'f> Section<'n, 'f> {
     pub(super) fn unavailable(&mut self, names: &[&'static str]) {
         for name in names {
             if self.get(name).is_some() {
-                self.fault(
-                    name,
-                    "this release of AckGuard does not act on it; leave it out",
-                );
+                self.fault(name, "this release of AckGuard does not act on it; leave it out");
             }
         }
         self.known.retain(|known| !names.contains(known));
@@ -225,12 +196,7 @@ impl<'n, 'f> Section<'n, 'f> {
             let earlier = self.members.get(..index).unwrap_or_default();
             if earlier.iter().any(|(other, _)| other == name) {
                 self.fault(name, "stands more than once");
-            } else if !self
-                .known
-                .iter()
-                .chain(unavailable)
-                .any(|known| known == name)
-            {
+            } else if !self.known.iter().chain(unavailable).any(|known| known == name) {
                 let expected = one_of(&self.known);
                 self.fault(name, format!("unknown field; expected {expected}"));
             }

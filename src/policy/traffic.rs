@@ -32,19 +32,16 @@ pub(super) fn dialect(traffic: &[TrafficMatch], head: &RequestHead) -> Option<Di
     let entry = traffic.iter().find(|entry| {
         let path_fits = entry.path.as_ref().is_none_or(|path_| path_.fits(&path));
         path_fits
-            && entry.host.as_ref().is_none_or(|pattern| {
-                pattern.fits(host.get_or_insert_with(|| host_name(head.authority())))
-            })
+            && entry
+                .host
+                .as_ref()
+                .is_none_or(|pattern| pattern.fits(host.get_or_insert_with(|| host_name(head.authority()))))
     })?;
     Some(entry.dialect)
 }
 
 fn host_name(authority: &[u8]) -> Vec<u8> {
-    let port_digits = authority
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let port_digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let before = authority.len() - port_digits;
     let name = match authority.get(..before) {
         Some([name @ .., b':']) => name,

@@ -19,13 +19,8 @@ pub enum Violation {
 
 impl Violation {
     /// Every violation.
-    pub const ALL: [Violation; 5] = [
-        Violation::Zero,
-        Violation::Short,
-        Violation::Long,
-        Violation::Missing,
-        Violation::On,
-    ];
+    pub const ALL: [Violation; 5] =
+        [Violation::Zero, Violation::Short, Violation::Long, Violation::Missing, Violation::On];
 
     /// The name in metrics and logs.
     pub fn name(self) -> &'static str {
@@ -58,14 +53,8 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Action; 6] = [
-        Action::Allow,
-        Action::Clamp,
-        Action::Default,
-        Action::Rewrite,
-        Action::Inject,
-        Action::Reject,
-    ];
+    pub const ALL: [Action; 6] =
+        [Action::Allow, Action::Clamp, Action::Default, Action::Rewrite, Action::Inject, Action::Reject];
 
     /// The name in metrics, logs and headers.
     pub fn name(self) -> &'static str {

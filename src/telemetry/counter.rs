@@ -77,11 +77,7 @@ impl Counter {
     /// Envoy's `stats_tags` can take the labels out again.
     pub fn name(&self) -> String {
         match self {
-            Counter::Requests {
-                dialect,
-                operation,
-                decision,
-            } => format!(
+            Counter::Requests { dialect, operation, decision } => format!(
                 "ackguard_requests_total.dialect.{}.operation.{}.decision.{}",
                 dialect.name(),
                 operation.map_or("unknown", Kind::name),
@@ -94,11 +90,9 @@ impl Counter {
                 finding.violation.name(),
                 finding.action.name()
             ),
-            Counter::Undecidable { dialect, reason } => format!(
-                "ackguard_undecidable_total.dialect.{}.reason.{}",
-                dialect.name(),
-                reason.name()
-            ),
+            Counter::Undecidable { dialect, reason } => {
+                format!("ackguard_undecidable_total.dialect.{}.reason.{}", dialect.name(), reason.name())
+            }
         }
     }
 }

@@ -3,9 +3,7 @@
 use super::{DEFAULT_ACK_TIMEOUT, DEFAULT_AUTO_ACK, DEFAULT_MAX_RECONSUME_TIMES, field_name};
 use crate::dialect::{Layout, MAX_NAME, Reading, Route};
 use crate::json::{self, Kind as JsonKind, Malformed, Object, Reader, Span, Value};
-use crate::operation::{
-    Field, Group, Kind, Millis, Operation, Reason, Setting, Settings, Topic, Unreadable,
-};
+use crate::operation::{Field, Group, Kind, Millis, Operation, Reason, Setting, Settings, Topic, Unreadable};
 use crate::policy::verdict::{Change, NewValue};
 use crate::splice::ObjectEdits;
 
@@ -30,19 +28,10 @@ pub fn read(route: &Route, body: &[u8]) -> Result<Reading, Unreadable> {
     // The broker takes an absent body of a pull or a heartbeat for one that sets nothing.
     let optional = matches!(route.kind, Kind::Pull | Kind::Extend);
     if !route.reads_body || (optional && body.is_empty()) {
-        return Ok(Reading {
-            operation,
-            layout: Layout::Unread,
-        });
+        return Ok(Reading { operation, layout: Layout::Unread });
     }
     let wanted: &[&'static str] = match route.kind {
-        Kind::Subscribe => &[
-            "ackTimeout",
-            "autoAck",
-            "maxReconsumeTimes",
-            "deadLetterTopic",
-            "topic",
-        ],
+        Kind::Subscribe => &["ackTimeout", "autoAck", "maxReconsumeTimes", "deadLetterTopic", "topic"],
         _ => &["ackTimeout"],
     };
     let members = Members::read(wanted, body).map_err(malformed)?;
@@ -90,11 +79,7 @@ impl<'a> Members<'a> {
             Ok(())
         })?;
         reader.end()?;
-        Ok(Members {
-            reader,
-            object,
-            found,
-        })
+        Ok(Members { reader, object, found })
     }
 
     fn settings(self, mut operation: Operation) -> Result<Reading, Unreadable> {
@@ -107,9 +92,7 @@ impl<'a> Members<'a> {
             settings.auto_ack = or_default(auto_ack, Some(DEFAULT_AUTO_ACK));
             settings.max_attempts = or_default(max_attempts, Some(DEFAULT_MAX_RECONSUME_TIMES));
             // An empty name is no topic to any broker.
-            let dead_letter = self
-                .name("deadLetterTopic")?
-                .filter(|name| !name.is_empty());
+            let dead_letter = self.name("deadLetterTopic")?.filter(|name| !name.is_empty());
             settings.dead_letter = or_default(dead_letter.map(Topic), None);
             let topic = self.name("topic")?.ok_or_else(|| Unreadable {
                 field: Some("topic"),
@@ -126,13 +109,7 @@ impl<'a> Members<'a> {
                 values.push((field, span));
             }
         }
-        Ok(Reading {
-            operation,
-            layout: Layout::Object {
-                object: self.object,
-                values,
-            },
-        })
+        Ok(Reading { operation, layout: Layout::Object { object: self.object, values } })
     }
 
     fn span(&self, name: &str) -> Option<Span> {
@@ -151,16 +128,10 @@ impl<'a> Members<'a> {
                 message: format!("{name}: stands more than once; expected one value"),
             });
         }
-        Ok(first
-            .map(|(_, value)| value)
-            .filter(|value| value.kind != JsonKind::Null))
+        Ok(first.map(|(_, value)| value).filter(|value| value.kind != JsonKind::Null))
     }
 
-    fn integer(
-        &self,
-        name: &'static str,
-        expected: &'static str,
-    ) -> Result<Option<i64>, Unreadable> {
+    fn integer(&self, name: &'static str, expected: &'static str) -> Result<Option<i64>, Unreadable> {
         let Some(value) = self.value(name)? else {
             return Ok(None);
         };
@@ -177,9 +148,7 @@ impl<'a> Members<'a> {
     fn boolean(&self, name: &'static str) -> Result<Option<bool>, Unreadable> {
         match self.value(name)? {
             None => Ok(None),
-            Some(value) if value.kind == JsonKind::Bool => {
-                Ok(Some(self.reader.slice(&value.span) == "true"))
-            }
+            Some(value) if value.kind == JsonKind::Bool => Ok(Some(self.reader.slice(&value.span) == "true")),
             Some(value) => Err(self.wrong_type(name, value, "true or false")),
         }
     }
@@ -229,9 +198,5 @@ fn name_too_long(field: &'static str, length: usize) -> Unreadable {
 }
 
 fn malformed(fault: Malformed) -> Unreadable {
-    Unreadable {
-        field: None,
-        reason: Reason::Malformed,
-        message: format!("the body is not a JSON object: {fault}"),
-    }
+    Unreadable { field: None, reason: Reason::Malformed, message: format!("the body is not a JSON object: {fault}") }
 }

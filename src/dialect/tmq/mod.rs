@@ -6,6 +6,9 @@ mod body;
 mod refusal;
 mod target;
 
+#[cfg(test)]
+mod tests;
+
 pub use body::{read, write};
 pub use refusal::refuse;
 pub use target::{Target, route};

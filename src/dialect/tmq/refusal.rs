@@ -16,13 +16,7 @@ pub fn refuse(refusal: &Refusal, request_id: Option<&str>) -> Reply {
             };
             (status, code, fault.field, fault.message.clone())
         }
-        Refusal::Setting {
-            field,
-            found,
-            expected,
-            rule,
-            policy,
-        } => {
+        Refusal::Setting { field, found, expected, rule, policy } => {
             let code = match field {
                 Field::AckTimeout => "AckTimeoutRejected",
                 Field::AutoAck => "AutoAckRejected",
@@ -30,8 +24,7 @@ pub fn refuse(refusal: &Refusal, request_id: Option<&str>) -> Reply {
                 Field::DeadLetter => "DeadLetterRequired",
             };
             let name = field_name(*field);
-            let message =
-                format!("{name}: {found}; policy {policy} (rule {rule}) expects {expected}");
+            let message = format!("{name}: {found}; policy {policy} (rule {rule}) expects {expected}");
             (400, code, Some(name), message)
         }
     };
@@ -48,9 +41,5 @@ pub fn refuse(refusal: &Refusal, request_id: Option<&str>) -> Reply {
     if let Some(id) = request_id {
         headers.push(("x-dingtalk-mq-request-id", id.to_owned()));
     }
-    Reply {
-        status,
-        headers,
-        body,
-    }
+    Reply { status, headers, body }
 }

@@ -83,26 +83,17 @@ impl Target {
 pub fn route(head: &RequestHead) -> Option<Route> {
     let target = Target::parse(head.method(), head.path())?;
     let (kind, topic, group, reads_body) = match target {
-        Target::CreateTopic(topic) | Target::TopicRoute(topic) => {
-            (Kind::Manage, Some(topic), None, false)
-        }
+        Target::CreateTopic(topic) | Target::TopicRoute(topic) => (Kind::Manage, Some(topic), None, false),
         Target::Publish(topic) => (Kind::Publish, Some(topic), None, false),
         Target::EndTransaction => (Kind::Manage, None, None, false),
         Target::Subscribe(group) => (Kind::Subscribe, None, Some(group), true),
-        Target::Describe(group) | Target::Lifecycle(group) => {
-            (Kind::Manage, None, Some(group), false)
-        }
+        Target::Describe(group) | Target::Lifecycle(group) => (Kind::Manage, None, Some(group), false),
         Target::Pull(group) => (Kind::Pull, None, Some(group), true),
         Target::Ack(group) => (Kind::Ack, None, Some(group), false),
         Target::Reject(group) => (Kind::Reject, None, Some(group), false),
         Target::Heartbeat(group) => (Kind::Extend, None, Some(group), true),
     };
-    Some(Route {
-        kind,
-        topic: topic.map(Topic),
-        group: group.map(Group),
-        reads_body,
-    })
+    Some(Route { kind, topic: topic.map(Topic), group: group.map(Group), reads_body })
 }
 
 fn percent_decode(segment: &[u8]) -> Option<Cow<'_, str>> {
