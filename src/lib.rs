@@ -15,6 +15,7 @@
 //! | [`operation`] | what a request asks of a broker, in no wire's terms |
 //! | [`dialect`] | wires: bytes to operations, changes and refusals back to bytes; no policy |
 //! | [`policy`] | the policy document, compiled; operation to verdict; no wire |
+//! | [`subscriptions`] | which topic each consumer reads, for the pulls that do not say |
 //! | [`telemetry`] | what is counted, and what a response tells of it |
 //! | `plugin` | Envoy: the only code that knows proxy-wasm |
 //!
@@ -29,4 +30,5 @@ pub mod operation;
 mod plugin;
 pub mod policy;
 pub mod splice;
+pub mod subscriptions;
 pub mod telemetry;

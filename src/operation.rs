@@ -67,6 +67,10 @@ name! {
     Group
 }
 name! {
+    /// A consumer in its group.
+    Consumer
+}
+name! {
     /// Who sends a request: an application, an account, a certificate's name.
     Tenant
 }

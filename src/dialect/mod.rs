@@ -8,7 +8,7 @@ pub mod tmq;
 
 use crate::http::{Reply, RequestHead};
 use crate::json::{Object, Span};
-use crate::operation::{Field, Group, Kind, Operation, Topic, Unreadable};
+use crate::operation::{Consumer, Field, Group, Kind, Operation, Topic, Unreadable};
 use crate::policy::verdict::{Change, Refusal};
 
 /// The longest name of a topic or group, in bytes, that is read. Real brokers stop between 80 (SQS) and 255
@@ -31,8 +31,17 @@ pub struct Route {
     pub topic: Option<Topic>,
     /// The consumer group, where the path names it.
     pub group: Option<Group>,
+    /// The consumer, where the path names it.
+    pub consumer: Option<Consumer>,
     /// Whether the body holds settings that a policy guards.
     pub reads_body: bool,
+}
+
+impl Route {
+    /// A route that names nothing and whose body needs no reading.
+    pub fn bare(kind: Kind) -> Route {
+        Route { kind, topic: None, group: None, consumer: None, reads_body: false }
+    }
 }
 
 /// A request, read: what it asks for, and where in the body it does so.
@@ -112,6 +121,13 @@ impl Dialect {
     pub fn write(self, body: &[u8], layout: &Layout, changes: &[Change]) -> Option<Vec<u8>> {
         match self {
             Dialect::Tmq => tmq::write(body, layout, changes),
+        }
+    }
+
+    /// The consumer that the answer to a successful subscription names.
+    pub fn subscribed(self, answer: &[u8]) -> Option<Consumer> {
+        match self {
+            Dialect::Tmq => tmq::subscribed(answer),
         }
     }
 

@@ -11,13 +11,14 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::dialect::{Dialect, Layout, Route};
+use crate::dialect::{Dialect, Layout, Reading, Route};
 use crate::http::RequestHead;
 use crate::operation::{Operation, Reason, Settings, Tenant, Unreadable};
 use crate::policy::verdict::{Outcome, Verdict};
 use crate::policy::{Caller, HostHeaders, Mode, Policy, Rule, decide, decide_unreadable};
 use crate::telemetry::{Counter, Decision, HEADER, announce};
 
+use super::answer::{Answer, remembered_topic};
 use super::host::Host;
 
 /// The largest body that is read, in bytes. A quarter of the buffer that Envoy gives a stream by default (1 MiB), so that
@@ -29,6 +30,8 @@ pub(super) struct Exchange {
     host: Host,
     policy: Option<Rc<Policy>>,
     stage: Stage,
+    /// The response that is of interest, where one is.
+    answer: Option<Answer>,
 }
 
 enum Stage {
@@ -51,16 +54,23 @@ struct Guarded {
 
 impl Exchange {
     pub(super) fn new(host: Host, policy: Option<Rc<Policy>>) -> Self {
-        Exchange { host, policy, stage: Stage::Passing }
+        Exchange { host, policy, stage: Stage::Passing, answer: None }
     }
 
     /// Decides on a body that arrived whole.
     fn decide(&mut self, policy: &Policy, guarded: &Guarded, body: &[u8]) -> Action {
         match guarded.dialect.read(&guarded.route, body) {
-            Ok(reading) => {
-                let rule = rule(policy, guarded, &reading.operation);
-                let verdict = decide(policy, rule, &reading.operation);
-                self.carry_out(policy, guarded, rule, verdict, (body, &reading.layout))
+            Ok(Reading { mut operation, layout }) => {
+                // Only a request that sets something is worth the look-up.
+                if operation.topic.is_none() && operation.settings != Settings::NONE && policy.asks_topic() {
+                    operation.topic = remembered_topic(self.host, &guarded.route);
+                }
+                let rule = rule(policy, guarded, &operation);
+                let verdict = decide(policy, rule, &operation);
+                if policy.asks_topic() {
+                    self.answer = Answer::awaited(guarded.dialect, operation);
+                }
+                self.carry_out(policy, guarded, rule, verdict, (body, &layout))
             }
             Err(fault) => self.unreadable(policy, guarded, fault),
         }
@@ -218,9 +228,24 @@ impl HttpContext for Exchange {
         self.collected()
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _ends: bool) -> Action {
+    fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
+        if self.answer.is_some() && (ends || !Answer::is_success(self.host.response_status())) {
+            self.answer = None;
+        }
         if let Stage::Told(told) = &self.stage {
             self.host.add_response_header(HEADER, told);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
+        if let Some(mut answer) = self.answer.take() {
+            let worth_it = size == 0 || answer.take(&self.host.response_piece(size));
+            match (worth_it, ends) {
+                (true, true) => answer.end(self.host),
+                (true, false) => self.answer = Some(answer),
+                (false, _) => {}
+            }
         }
         Action::Continue
     }

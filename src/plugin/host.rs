@@ -11,6 +11,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
 use crate::http::Reply;
+use crate::subscriptions::SharedMemory;
 use crate::telemetry::Counter;
 
 /// Envoy, as one exchange or the root context sees it.
@@ -20,6 +21,17 @@ pub(super) struct Host;
 thread_local! {
     /// The ids of counters that this virtual machine has defined; they outlive a policy.
     static COUNTERS: RefCell<HashMap<Counter, u32>> = RefCell::new(HashMap::new());
+}
+
+impl SharedMemory for Host {
+    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+        let (value, version) = hostcalls::get_shared_data(key).unwrap_or_default();
+        (value.unwrap_or_default(), version)
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(value), version).is_ok()
+    }
 }
 
 impl Host {
@@ -53,6 +65,19 @@ impl Host {
     /// Replaces the first `size` bytes of the buffered body.
     pub(super) fn replace_request_body(self, size: usize, body: &[u8]) -> bool {
         hostcalls::set_buffer(BufferType::HttpRequestBody, 0, size, body).is_ok()
+    }
+
+    /// The response's status, or 0 where the host gives none.
+    pub(super) fn response_status(self) -> u16 {
+        let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+        let status = status.ok().flatten().unwrap_or_default();
+        core::str::from_utf8(&status).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
+    }
+
+    /// The piece of the response's body that is passing, at most `size` bytes.
+    pub(super) fn response_piece(self, size: usize) -> Vec<u8> {
+        let piece = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size);
+        piece.ok().flatten().unwrap_or_default()
     }
 
     /// Adds a header to the response.

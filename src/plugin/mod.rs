@@ -1,8 +1,9 @@
 //! The filter in Envoy: the only code that knows proxy-wasm.
 //!
 //! [`root`] takes a policy from Envoy and makes an exchange for each request; [`exchange`] leads one request through
-//! dialect and policy; [`host`] is the short list of what is asked of Envoy.
+//! dialect and policy; [`answer`] learns from the response to a subscription; [`host`] is the short list of what is asked of Envoy.
 
+mod answer;
 mod exchange;
 mod host;
 mod root;

@@ -67,7 +67,17 @@ fn policy(node: &Node, faults: &mut Faults) -> Option<Policy> {
     }
     let rules = rules(&mut document, &defaults);
     document.close(&UNAVAILABLE);
-    Some(Policy { version, mode, headers, traffic, tenants, rules: Rules::new(rules, Rule::defaults(defaults)) })
+    let rules = Rules::new(rules, Rule::defaults(defaults));
+    Some(Policy {
+        asks_tenant: rules.ask_tenant(),
+        asks_topic: rules.ask_topic(),
+        version,
+        mode,
+        headers,
+        traffic,
+        tenants,
+        rules,
+    })
 }
 
 fn host(document: &mut Section<'_, '_>) -> HostHeaders {

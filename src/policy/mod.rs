@@ -65,6 +65,8 @@ pub struct Policy {
     traffic: Vec<TrafficMatch>,
     tenants: Vec<TenantSource>,
     rules: Rules,
+    asks_tenant: bool,
+    asks_topic: bool,
 }
 
 impl Policy {
@@ -88,7 +90,12 @@ impl Policy {
     where
         F: FnMut(&[String]) -> Option<Vec<u8>>,
     {
-        if self.rules.ask_tenant() { traffic::tenant(&self.tenants, head, property) } else { traffic::anonymous() }
+        if self.asks_tenant { traffic::tenant(&self.tenants, head, property) } else { traffic::anonymous() }
+    }
+
+    /// Whether a rule asks for the topic, so that subscriptions are worth remembering for the pulls that follow.
+    pub fn asks_topic(&self) -> bool {
+        self.asks_topic
     }
 
     /// The rule for an operation; `defaults` where none matches.

@@ -15,7 +15,7 @@ pub enum Pattern {
 }
 
 impl Pattern {
-    /// Compiles a glob. `None` where it is empty or longer than [`MAX_PATTERN`].
+    /// Compiles a glob. `None` where it is empty or longer than 256 bytes.
     pub fn new(glob: &str) -> Option<Pattern> {
         match glob {
             _ if glob.is_empty() || glob.len() > MAX_PATTERN => None,

@@ -14,7 +14,7 @@ pub(super) const DEFAULTS: &str = "defaults";
 pub struct Caller<'a> {
     /// Who sends it.
     pub tenant: &'a Tenant,
-    /// The topic, where the request names it.
+    /// The topic, where the request names it or the consumer's subscription is remembered.
     pub topic: Option<&'a Topic>,
     /// The consumer group, where the request names it.
     pub group: Option<&'a Group>,
@@ -47,7 +47,7 @@ impl Rule {
         }
     }
 
-    /// A name that the request does not tell fits only `*`: a pull, for one, names no topic.
+    /// A name that nobody knows fits only `*`.
     fn fits(&self, caller: &Caller<'_>) -> bool {
         let names = [
             (&self.tenant, Some(caller.tenant.0.as_str())),
@@ -76,6 +76,10 @@ impl Rules {
 
     pub(super) fn ask_tenant(&self) -> bool {
         self.rules.iter().any(|rule| rule.tenant != Pattern::Any)
+    }
+
+    pub(super) fn ask_topic(&self) -> bool {
+        self.rules.iter().any(|rule| rule.topic != Pattern::Any)
     }
 
     pub(super) fn first_match(&self, caller: &Caller<'_>) -> &Rule {

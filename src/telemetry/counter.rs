@@ -63,6 +63,8 @@ pub enum Counter {
         /// The setting, how it was wrong and what the policy does about it.
         finding: Finding,
     },
+    /// Consumers whose topic had to be forgotten for newer ones, or could not be remembered at all.
+    SubscriptionEvictions,
     /// Requests that could not be read.
     Undecidable {
         /// The wire.
@@ -90,6 +92,7 @@ impl Counter {
                 finding.violation.name(),
                 finding.action.name()
             ),
+            Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
             Counter::Undecidable { dialect, reason } => {
                 format!("ackguard_undecidable_total.dialect.{}.reason.{}", dialect.name(), reason.name())
             }

@@ -3,7 +3,7 @@
 use super::{DEFAULT_ACK_TIMEOUT, DEFAULT_AUTO_ACK, DEFAULT_MAX_RECONSUME_TIMES, field_name};
 use crate::dialect::{Layout, MAX_NAME, Reading, Route};
 use crate::json::{self, Kind as JsonKind, Malformed, Object, Reader, Span, Value};
-use crate::operation::{Field, Group, Kind, Millis, Operation, Reason, Setting, Settings, Topic, Unreadable};
+use crate::operation::{Consumer, Field, Group, Kind, Millis, Operation, Reason, Setting, Settings, Topic, Unreadable};
 use crate::policy::verdict::{Change, NewValue};
 use crate::splice::ObjectEdits;
 
@@ -58,6 +58,12 @@ pub fn write(body: &[u8], layout: &Layout, changes: &[Change]) -> Option<Vec<u8>
         edits.set(field_name(change.field), layout.value(change.field), &json);
     }
     edits.apply(body)
+}
+
+/// The id in the answer to a subscription; see [`Dialect::subscribed`](crate::dialect::Dialect::subscribed).
+pub fn subscribed(answer: &[u8]) -> Option<Consumer> {
+    let members = Members::read(&["consumerId"], answer).ok()?;
+    members.name("consumerId").ok()?.map(Consumer)
 }
 
 /// The members of interest of the object that a body is.

@@ -9,9 +9,9 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use body::{read, write};
+pub use body::{read, subscribed, write};
 pub use refusal::refuse;
-pub use target::{Target, route};
+pub use target::{ConsumerName, Target, route};
 
 use crate::operation::{Field, Millis};
 

@@ -4,10 +4,19 @@ use std::borrow::Cow;
 
 use crate::dialect::Route;
 use crate::http::{self, RequestHead};
-use crate::operation::{Group, Kind, Topic};
+use crate::operation::{Consumer, Group, Kind, Topic};
 
 /// The segments of the base path `/tmq/v1`.
 const BASE: [&str; 3] = ["", "tmq", "v1"];
+
+/// A consumer as a path names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerName {
+    /// Its group.
+    pub group: String,
+    /// Its id in the group.
+    pub consumer: String,
+}
 
 /// The operations of the protocol with the names in their paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,17 +32,17 @@ pub enum Target {
     /// `POST /groups/{group}/consumers`
     Subscribe(String),
     /// `GET /groups/{group}/consumers/{id}`
-    Describe(String),
+    Describe(ConsumerName),
     /// `POST …/{id}:start`, `:pause`, `:resume`, `:stop`, `:close`
-    Lifecycle(String),
+    Lifecycle(ConsumerName),
     /// `POST …/{id}:pull`
-    Pull(String),
+    Pull(ConsumerName),
     /// `POST …/{id}:ack`
-    Ack(String),
+    Ack(ConsumerName),
     /// `POST …/{id}:reject`
-    Reject(String),
+    Reject(ConsumerName),
     /// `POST …/{id}:heartbeat`
-    Heartbeat(String),
+    Heartbeat(ConsumerName),
 }
 
 impl Target {
@@ -56,6 +65,7 @@ impl Target {
         let tail: Vec<_> = segments.map(percent_decode).collect::<Option<_>>()?;
         let tail: Vec<&str> = tail.iter().map(|segment| segment.as_ref()).collect();
         let name = name.into_owned();
+        let member = |consumer: &str| ConsumerName { group: name.clone(), consumer: consumer.to_owned() };
         match (method, collection.as_ref(), tail.as_slice()) {
             (b"PUT", "topics", []) => Some(Target::CreateTopic(name)),
             (b"POST", "topics", ["messages"]) => Some(Target::Publish(name)),
@@ -65,15 +75,18 @@ impl Target {
                 _ => None,
             },
             (b"POST", "groups", ["consumers"]) => Some(Target::Subscribe(name)),
-            (b"GET", "groups", ["consumers", _]) => Some(Target::Describe(name)),
-            (b"POST", "groups", ["consumers", consumer]) => match consumer.rsplit_once(':')?.1 {
-                "start" | "pause" | "resume" | "stop" | "close" => Some(Target::Lifecycle(name)),
-                "pull" => Some(Target::Pull(name)),
-                "ack" => Some(Target::Ack(name)),
-                "reject" => Some(Target::Reject(name)),
-                "heartbeat" => Some(Target::Heartbeat(name)),
-                _ => None,
-            },
+            (b"GET", "groups", ["consumers", consumer]) => Some(Target::Describe(member(consumer))),
+            (b"POST", "groups", ["consumers", call]) => {
+                let (consumer, verb) = call.rsplit_once(':')?;
+                match verb {
+                    "start" | "pause" | "resume" | "stop" | "close" => Some(Target::Lifecycle(member(consumer))),
+                    "pull" => Some(Target::Pull(member(consumer))),
+                    "ack" => Some(Target::Ack(member(consumer))),
+                    "reject" => Some(Target::Reject(member(consumer))),
+                    "heartbeat" => Some(Target::Heartbeat(member(consumer))),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -82,18 +95,25 @@ impl Target {
 /// The route of a request; see [`Dialect::route`](crate::dialect::Dialect::route).
 pub fn route(head: &RequestHead) -> Option<Route> {
     let target = Target::parse(head.method(), head.path())?;
-    let (kind, topic, group, reads_body) = match target {
-        Target::CreateTopic(topic) | Target::TopicRoute(topic) => (Kind::Manage, Some(topic), None, false),
-        Target::Publish(topic) => (Kind::Publish, Some(topic), None, false),
-        Target::EndTransaction => (Kind::Manage, None, None, false),
-        Target::Subscribe(group) => (Kind::Subscribe, None, Some(group), true),
-        Target::Describe(group) | Target::Lifecycle(group) => (Kind::Manage, None, Some(group), false),
-        Target::Pull(group) => (Kind::Pull, None, Some(group), true),
-        Target::Ack(group) => (Kind::Ack, None, Some(group), false),
-        Target::Reject(group) => (Kind::Reject, None, Some(group), false),
-        Target::Heartbeat(group) => (Kind::Extend, None, Some(group), true),
+    let of_topic = |kind, name| Route { topic: Some(Topic(name)), ..Route::bare(kind) };
+    let of_consumer = |kind, name: ConsumerName| Route {
+        group: Some(Group(name.group)),
+        consumer: Some(Consumer(name.consumer)),
+        ..Route::bare(kind)
     };
-    Some(Route { kind, topic: topic.map(Topic), group: group.map(Group), reads_body })
+    Some(match target {
+        Target::CreateTopic(topic) | Target::TopicRoute(topic) => of_topic(Kind::Manage, topic),
+        Target::Publish(topic) => of_topic(Kind::Publish, topic),
+        Target::EndTransaction => Route::bare(Kind::Manage),
+        Target::Subscribe(group) => {
+            Route { group: Some(Group(group)), reads_body: true, ..Route::bare(Kind::Subscribe) }
+        }
+        Target::Describe(name) | Target::Lifecycle(name) => of_consumer(Kind::Manage, name),
+        Target::Pull(name) => Route { reads_body: true, ..of_consumer(Kind::Pull, name) },
+        Target::Ack(name) => of_consumer(Kind::Ack, name),
+        Target::Reject(name) => of_consumer(Kind::Reject, name),
+        Target::Heartbeat(name) => Route { reads_body: true, ..of_consumer(Kind::Extend, name) },
+    })
 }
 
 fn percent_decode(segment: &[u8]) -> Option<Cow<'_, str>> {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Target, field_name, read, write};
+use super::{ConsumerName, Target, field_name, read, subscribed, write};
 use crate::dialect::{Reading, Route};
 use crate::operation::{Field, Group, Kind, Millis, Reason, Setting, Topic, Unreadable};
 use crate::policy::verdict::{Action, Change, NewValue};
@@ -10,6 +10,7 @@ use crate::policy::verdict::{Action, Change, NewValue};
 #[test]
 fn every_operation_of_the_protocol_has_its_target() {
     let text = |name: &str| name.to_owned();
+    let consumer = |group: &str, consumer: &str| ConsumerName { group: text(group), consumer: text(consumer) };
     for (method, path, target) in [
         ("PUT", "/tmq/v1/topics/orders", Some(Target::CreateTopic(text("orders")))),
         ("POST", "/tmq/v1/topics/orders/messages", Some(Target::Publish(text("orders")))),
@@ -17,21 +18,21 @@ fn every_operation_of_the_protocol_has_its_target() {
         ("POST", "/tmq/v1/transactions/7:commit", Some(Target::EndTransaction)),
         ("POST", "/tmq/v1/transactions/7:rollback", Some(Target::EndTransaction)),
         ("POST", "/tmq/v1/groups/g/consumers", Some(Target::Subscribe(text("g")))),
-        ("GET", "/tmq/v1/groups/g/consumers/c", Some(Target::Describe(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:start", Some(Target::Lifecycle(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:pause", Some(Target::Lifecycle(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:resume", Some(Target::Lifecycle(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:stop", Some(Target::Lifecycle(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:close", Some(Target::Lifecycle(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:pull", Some(Target::Pull(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:ack", Some(Target::Ack(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:reject", Some(Target::Reject(text("g")))),
-        ("POST", "/tmq/v1/groups/g/consumers/c:heartbeat", Some(Target::Heartbeat(text("g")))),
+        ("GET", "/tmq/v1/groups/g/consumers/c", Some(Target::Describe(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:start", Some(Target::Lifecycle(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:pause", Some(Target::Lifecycle(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:resume", Some(Target::Lifecycle(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:stop", Some(Target::Lifecycle(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:close", Some(Target::Lifecycle(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:pull", Some(Target::Pull(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:ack", Some(Target::Ack(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:reject", Some(Target::Reject(consumer("g", "c")))),
+        ("POST", "/tmq/v1/groups/g/consumers/c:heartbeat", Some(Target::Heartbeat(consumer("g", "c")))),
         // As a broker decodes it, so is it read.
-        ("POST", "/tmq/v1/groups/g%20%C3%A9/consumers/c%3Apull", Some(Target::Pull(text("g é")))),
+        ("POST", "/tmq/v1/groups/g%20%C3%A9/consumers/c%3Apull", Some(Target::Pull(consumer("g é", "c")))),
         ("POST", "/%74mq/v1/groups/g/consumers", Some(Target::Subscribe(text("g")))),
         ("POST", "/tmq/v1/groups/a%2Fb/consumers", Some(Target::Subscribe(text("a/b")))),
-        ("POST", "/tmq/v1/groups/g/consumers/a:b:pull", Some(Target::Pull(text("g")))),
+        ("POST", "/tmq/v1/groups/g/consumers/a:b:pull", Some(Target::Pull(consumer("g", "a:b")))),
         // What the protocol does not define.
         ("PUT", "/tmq/v1/groups/g/consumers", None),
         ("GET", "/tmq/v1/groups/g/consumers/c:pull/x", None),
@@ -47,7 +48,7 @@ fn every_operation_of_the_protocol_has_its_target() {
 }
 
 fn route(kind: Kind) -> Route {
-    Route { kind, topic: None, group: Some(Group("g".to_owned())), reads_body: true }
+    Route { group: Some(Group("g".to_owned())), reads_body: true, ..Route::bare(kind) }
 }
 
 fn subscribe(body: &str) -> Result<Reading, Unreadable> {
@@ -80,6 +81,21 @@ fn what_a_subscription_leaves_out_is_the_brokers_default() {
         let absent = Setting::Absent { fallback: Some(3) };
         assert_eq!(settings.max_attempts, absent, "{body}");
         assert_eq!(settings.dead_letter, Setting::Absent { fallback: None }, "{body}");
+    }
+}
+
+#[test]
+fn the_answer_to_a_subscription_names_the_consumer() {
+    for (answer, expected) in [
+        (r#"{"state":"Created","consumerId":"c-1","ackTimeout":10000}"#, Some("c-1")),
+        (r#"{"consumerId":7}"#, None),
+        (r#"{"consumerId":"a","consumerId":"b"}"#, None),
+        ("{}", None),
+        ("<html>", None),
+        ("", None),
+    ] {
+        let consumer = subscribed(answer.as_bytes()).map(|consumer| consumer.0);
+        assert_eq!(consumer.as_deref(), expected, "{answer}");
     }
 }
 

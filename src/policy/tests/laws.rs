@@ -87,10 +87,9 @@ fn kinds() -> impl Strategy<Value = Kind> {
 /// Reads a body and decides on it; the edited body where the verdict is an edit.
 fn judge(policy: &Policy, kind: Kind, body: &str) -> (Verdict, Option<String>) {
     let route = Route {
-        kind,
-        topic: None,
         group: Some(Group("g".to_owned())),
         reads_body: matches!(kind, Kind::Subscribe | Kind::Pull | Kind::Extend),
+        ..Route::bare(kind)
     };
     let tenant = Tenant("app".to_owned());
     let rule = |operation: Option<&Operation>| {

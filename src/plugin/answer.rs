@@ -1,0 +1,59 @@
+//! The response to a subscription: it names the consumer, whose pulls will not name their topic.
+
+use crate::dialect::{Dialect, Route};
+use crate::operation::{Group, Kind, Operation, Topic};
+use crate::subscriptions::{self, Remembered};
+use crate::telemetry::Counter;
+
+use super::host::Host;
+
+/// The largest answer that is read, in bytes; the protocol's has a few hundred.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// An answer that is on its way. It is copied as it passes and never held up.
+pub(super) struct Answer {
+    dialect: Dialect,
+    group: Group,
+    topic: Topic,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer to wait for, where the operation is a subscription.
+    pub(super) fn awaited(dialect: Dialect, operation: Operation) -> Option<Self> {
+        match operation {
+            Operation { kind: Kind::Subscribe, group: Some(group), topic: Some(topic), .. } => {
+                Some(Answer { dialect, group, topic, body: Vec::new() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a response of this status names a consumer.
+    pub(super) fn is_success(status: u16) -> bool {
+        (200..300).contains(&status)
+    }
+
+    /// Takes the next piece of the body; false where it is not worth taking more.
+    pub(super) fn take(&mut self, piece: &[u8]) -> bool {
+        self.body.extend_from_slice(piece);
+        self.body.len() <= MAX_ANSWER
+    }
+
+    /// Remembers the consumer that the whole answer names, if it names one.
+    pub(super) fn end(self, host: Host) {
+        let Some(consumer) = self.dialect.subscribed(&self.body) else {
+            return;
+        };
+        match subscriptions::remember(&host, &self.group.0, &consumer.0, &self.topic.0) {
+            Remembered::Whole => {}
+            Remembered::Evicting | Remembered::Not => host.count(Counter::SubscriptionEvictions),
+        }
+    }
+}
+
+/// The topic that the consumer of a route subscribed to, where it is remembered.
+pub(super) fn remembered_topic(host: Host, route: &Route) -> Option<Topic> {
+    let (group, consumer) = (route.group.as_ref()?, route.consumer.as_ref()?);
+    subscriptions::topic(&host, &group.0, &consumer.0).map(Topic)
+}
