@@ -1,0 +1,51 @@
+# Every task that a person runs. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help prerequisites wasm envoy build fmt lint test demo up down toolchain-test clean
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+prerequisites:
+	@.make/prerequisites.sh
+
+wasm: prerequisites ## Build the filter: target/ackguard.wasm
+	@.make/wasm.sh
+
+envoy: ## Find an Envoy, or fetch the pinned one into target/tools/, and print its path
+	@.make/envoy.sh
+
+build: prerequisites ## Build the broker, the load and the stack: target/release/
+	$(CARGO) build --release --bins --package tmq-broker --package tmq-load --package stack
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+lint: prerequisites ## Formatting, clippy and documentation, where every warning is an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+
+test: lint wasm envoy ## Everything: lint, unit and property tests, the filter in the real Envoy
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
+	$(BUILT)/release/tmq-load incident
+
+up: build wasm envoy ## Start the broker and the gateways, and leave them running
+	$(BUILT)/release/stack up
+
+down: ## End what `make up` started
+	@if [ -x $(BUILT)/release/stack ]; then $(BUILT)/release/stack down; else echo 'No stack runs.'; fi
+
+toolchain-test: prerequisites ## Prove each of the three ways that `make wasm` finds its toolchain (some minutes, and the network)
+	@.make/toolchain-test.sh
+
+clean: down ## Remove everything that was built or fetched
+	rm -rf target
