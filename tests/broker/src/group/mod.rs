@@ -1,0 +1,156 @@
+//! A consumer group as a state machine: consumers, their share of the partitions, and what became of each message.
+//!
+//! It is synchronous and knows neither sockets nor clocks: an operation is called with the present moment, changes
+//! the state, and leaves what the edge has to do in [`Effects`]. Time passes in [`Group::advance`], which takes every
+//! due event in the order of its moment, so that the state depends on the history alone and not on how often anyone
+//! looked.
+
+pub(crate) mod assignment;
+pub(crate) mod change;
+mod delivery;
+mod lease;
+pub(crate) mod lifecycle;
+mod membership;
+#[cfg(test)]
+mod model;
+mod progress;
+pub(crate) mod settings;
+mod settlement;
+
+use std::collections::{BTreeMap, HashMap};
+
+use change::{Change, Effects, Fate};
+pub(crate) use delivery::{Delivery, PullRequest, Pulled};
+use lease::Leases;
+use membership::Consumer;
+pub(crate) use membership::Description;
+use progress::{MessageRef, Progress};
+use settings::Rules;
+pub(crate) use settlement::{FailedReceipt, Settled};
+
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::ledger::Entry;
+use crate::names::{ConsumerId, GroupTag, PartitionId, TopicName};
+
+/// One consumer group.
+pub(crate) struct Group {
+    rules: Rules,
+    tag: GroupTag,
+    now: Timestamp,
+    consumers: HashMap<ConsumerId, Consumer>,
+    joined: u64,
+    topics: Vec<Progress>,
+    leases: Leases,
+    /// Failed messages and when they are ready again; the number keeps apart those of one moment.
+    resting: BTreeMap<(Timestamp, u64), Rest>,
+    rests: u64,
+    /// No member is silent for too long before this moment; `None` where there is no member.
+    silence_due: Option<Timestamp>,
+    effects: Effects,
+}
+
+/// A message that waits out its back-off.
+struct Rest {
+    message: MessageRef,
+    reconsume_times: u32,
+}
+
+impl Group {
+    /// A group without consumers. `tag` marks its receipts.
+    pub(crate) fn new(rules: Rules, tag: GroupTag) -> Self {
+        Self {
+            rules,
+            tag,
+            now: Timestamp::default(),
+            consumers: HashMap::new(),
+            joined: 0,
+            topics: Vec::new(),
+            leases: Leases::default(),
+            resting: BTreeMap::new(),
+            rests: 0,
+            silence_due: None,
+            effects: Effects::default(),
+        }
+    }
+
+    /// What the operations since the last call leave to be done.
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The next moment at which something happens by itself.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        let rested = self.resting.first_key_value().map(|((at, _), _)| *at);
+        [self.leases.next_deadline(), rested, self.silence_due].into_iter().flatten().min()
+    }
+
+    /// Lets time pass until `now`: leases expire, rests end, silent consumers leave.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
+        while let Some(due) = self.next_due().filter(|due| *due <= now) {
+            self.now = self.now.max(due);
+            if let Some((id, lease)) = self.leases.pop_expired(due) {
+                self.lease_expired(id, lease);
+            } else if let Some(rest) = self.rest_over(due) {
+                self.make_ready(rest.message, rest.reconsume_times);
+            } else {
+                self.drop_silent();
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// Tells the group that partitions of a topic have new messages.
+    pub(crate) fn published(&mut self, topic: &TopicName, partitions: impl IntoIterator<Item = PartitionId>) {
+        if let Some(index) = self.topics.iter().position(|progress| progress.topic == *topic) {
+            for partition in partitions {
+                self.wake_owner(index, partition);
+            }
+        }
+    }
+
+    /// The account of each topic that the group consumes.
+    pub(crate) fn ledger(&self) -> impl Iterator<Item = (&TopicName, Entry)> {
+        self.topics.iter().map(|progress| (&progress.topic, progress.entry()))
+    }
+
+    /// Has the owner of a partition look again, if it waits.
+    fn wake_owner(&mut self, topic: usize, partition: PartitionId) {
+        if let Some(owner) = self.topics[topic].partitions[partition.index()].owner {
+            self.wake(owner);
+        }
+    }
+
+    fn wake(&mut self, consumer: ConsumerId) {
+        let waits = self.consumers.get(&consumer).is_some_and(|consumer| consumer.polls > 0);
+        if waits && !self.effects.wake.contains(&consumer) {
+            self.effects.wake.push(consumer);
+        }
+    }
+
+    /// Puts a message back among those to deliver.
+    fn make_ready(&mut self, message: MessageRef, reconsume_times: u32) {
+        self.topics[message.topic].put_back(message.position, reconsume_times);
+        self.wake_owner(message.topic, message.position.partition);
+    }
+
+    fn rest_over(&mut self, now: Timestamp) -> Option<Rest> {
+        let entry = self.resting.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let rest = entry.remove();
+        self.partition(rest.message).resting -= 1;
+        Some(rest)
+    }
+
+    fn partition(&mut self, message: MessageRef) -> &mut progress::PartitionProgress {
+        &mut self.topics[message.topic].partitions[message.position.partition.index()]
+    }
+
+    fn note(&mut self, message: MessageRef, fate: Fate) {
+        let MessageRef { topic, position } = message;
+        self.effects.changes.push(Change::Message { topic, position, fate });
+    }
+
+    fn consumer(&self, id: ConsumerId) -> Result<&Consumer, Error> {
+        self.consumers.get(&id).ok_or(Error::ConsumerNotFound)
+    }
+}

@@ -1,0 +1,77 @@
+//! The admin port: the ledger, faults, metrics, health.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
+use super::{App, body, error, json};
+use crate::error::Error;
+
+/// The largest body of a request to the admin port, in bytes.
+const MAX_BODY_BYTES: usize = 64 << 10;
+
+/// The admin port's paths.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/admin/ledger", get(ledger))
+        .route("/admin/faults", get(list_faults).post(add_faults).delete(clear_faults))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(async || json(StatusCode::OK, &Health { status: "ok" })))
+        .fallback(async || error::response(&Error::NoRoute))
+        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+        .with_state(app)
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+#[derive(Deserialize, Serialize)]
+struct FaultList {
+    faults: Vec<Fault>,
+}
+
+async fn ledger(State(app): State<Arc<App>>) -> Response<Body> {
+    json(StatusCode::OK, &app.broker.ledger())
+}
+
+async fn list_faults(State(app): State<Arc<App>>) -> Response<Body> {
+    json(StatusCode::OK, &FaultList { faults: app.faults.list() })
+}
+
+/// Adds the one fault of the body, or each of its list `faults`.
+async fn add_faults(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response<Body> {
+    let added = async {
+        let bytes: Bytes = body::read(body, &headers, MAX_BODY_BYTES).await?;
+        let faults = match body::parse::<Fault>(&bytes) {
+            Ok(fault) => vec![fault],
+            Err(single) => body::parse::<FaultList>(&bytes).map_err(|_| single)?.faults,
+        };
+        app.faults.add(faults)
+    };
+    match added.await {
+        Ok(()) => json(StatusCode::OK, &FaultList { faults: app.faults.list() }),
+        Err(refused) => error::response(&refused),
+    }
+}
+
+async fn clear_faults(State(app): State<Arc<App>>) -> Response<Body> {
+    app.faults.clear();
+    json(StatusCode::OK, &FaultList { faults: Vec::new() })
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match app.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

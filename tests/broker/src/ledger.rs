@@ -1,0 +1,66 @@
+//! The account of every message: where it is, or what became of it.
+
+use serde::Serialize;
+
+use crate::names::{GroupName, TopicName};
+
+/// What has happened to a group's messages of one topic so far. These figures only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Totals {
+    pub(crate) acked: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) archived: u64,
+    /// Lost at a rebalance, under the legacy semantics.
+    pub(crate) forgotten: u64,
+    /// Deliveries to consumers, redeliveries among them.
+    pub(crate) deliveries: u64,
+    /// Deliveries of messages that had been delivered before.
+    pub(crate) redeliveries: u64,
+}
+
+/// The account of one group in one topic at one moment:
+/// `published = ready + in_flight + acked + dead_lettered + archived + forgotten`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entry {
+    pub(crate) published: u64,
+    /// To be delivered, at once or after a rest.
+    pub(crate) ready: u64,
+    pub(crate) in_flight: u64,
+    #[serde(flatten)]
+    pub(crate) totals: Totals,
+}
+
+impl Entry {
+    /// Messages whose whereabouts the entry states; equal to `published` at every moment.
+    #[cfg(test)]
+    pub(crate) fn accounted(&self) -> u64 {
+        let Totals { acked, dead_lettered, archived, forgotten, .. } = self.totals;
+        self.ready + self.in_flight + acked + dead_lettered + archived + forgotten
+    }
+}
+
+/// The account of one group in one topic, named.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct GroupAccount {
+    pub(crate) topic: TopicName,
+    pub(crate) group: GroupName,
+    #[serde(flatten)]
+    pub(crate) entry: Entry,
+}
+
+/// A topic, for those that no group consumes as well.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct TopicAccount {
+    pub(crate) topic: TopicName,
+    pub(crate) partitions: u32,
+    pub(crate) published: u64,
+}
+
+/// The whole account. The entries of one group are one consistent snapshot.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Ledger {
+    pub(crate) topics: Vec<TopicAccount>,
+    pub(crate) entries: Vec<GroupAccount>,
+}

@@ -1,0 +1,207 @@
+//! The two ports: listening, connections, and an end that does not wait for long polls.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::group::settings::Rules;
+use crate::http::fault::Faults;
+use crate::http::metrics::Metrics;
+use crate::http::{App, RequestIds, admin};
+use crate::limits::MAX_CONNECTIONS;
+use crate::storage::MemoryStorage;
+
+/// How long answers under way may take once the broker is told to end.
+const FAREWELL: Duration = Duration::from_millis(700);
+
+/// How long an idle connection is kept. Longer than the hour after which Envoy closes its own idle ones, so that the
+/// client ends a connection and never finds it ended just as it sends.
+const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({port} port): {source}")]
+pub struct ListenError {
+    address: SocketAddr,
+    port: &'static str,
+    source: io::Error,
+}
+
+/// A running broker. Dropping it ends it as well, without a farewell.
+#[derive(Debug)]
+pub struct Server {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    stopping: CancellationToken,
+    broken: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a broker in the present runtime; both ports accept when it returns.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on.
+    pub async fn start(config: Config) -> Result<Self, ListenError> {
+        let (broker_listener, listen) = bind(config.listen, "broker").await?;
+        let (admin_listener, admin_address) = bind(config.admin, "admin").await?;
+        let (stopping, broken) = (CancellationToken::new(), CancellationToken::new());
+        let rules =
+            Rules { semantics: config.semantics, back_off: config.back_off, heartbeat_period: config.heartbeat_period };
+        let storage = Arc::new(MemoryStorage::new(config.memory_limit));
+        let broker = Broker::new(rules, storage, config.transaction_timeout, stopping.clone());
+        let app = Arc::new(App {
+            metrics: Metrics::new(Arc::clone(&broker)),
+            broker,
+            credentials: config.credentials,
+            faults: Faults::new(config.seed),
+            max_body_bytes: config.max_body_bytes,
+            default_partitions: config.default_partitions,
+            advertised: config.advertise.unwrap_or_else(|| listen.to_string()),
+            stopping: stopping.clone(),
+            request_ids: RequestIds::new(),
+        });
+        let router = admin::router(Arc::clone(&app));
+        let ended = stopping.clone().cancelled_owned();
+        let admin = async move {
+            if let Err(error) = axum::serve(admin_listener, router).with_graceful_shutdown(ended).await {
+                tracing::error!(%error, "the admin port has ended");
+            }
+        };
+        let port = BrokerPort { app, stopping: stopping.clone(), broken: broken.clone() };
+        let tasks = vec![tokio::spawn(port.accept(broker_listener)), tokio::spawn(admin)];
+        Ok(Self { listen, admin: admin_address, stopping, broken, tasks })
+    }
+
+    /// The broker's address, with its real port.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The admin port's address, with its real port.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Ends the broker within a second: long polls are answered empty, answers under way are finished.
+    pub async fn shutdown(mut self) {
+        self.stopping.cancel();
+        let tasks = std::mem::take(&mut self.tasks);
+        let abort: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
+        let all = async {
+            for task in tasks {
+                // A task that panicked has ended as well.
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL + Duration::from_millis(100), all).await.is_err() {
+            abort.iter().for_each(tokio::task::AbortHandle::abort);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+        self.broken.cancel();
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn bind(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let failed = |source| ListenError { address, port, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// The broker's port.
+struct BrokerPort {
+    app: Arc<App>,
+    stopping: CancellationToken,
+    /// Breaks every connection.
+    broken: CancellationToken,
+}
+
+impl BrokerPort {
+    async fn accept(self, listener: TcpListener) {
+        let graceful = GracefulShutdown::new();
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            // A connection is accepted once there is a place for it.
+            let next = async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
+            let (place, accepted) = tokio::select! {
+                next = next => next,
+                () = self.stopping.cancelled() => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    // Out of file descriptors: others have to end first.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                }
+            };
+            let connection = Connection::new(&self.broken);
+            let served = self.serve(stream, connection.clone(), &graceful);
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = served => {}
+                    () = connection.broken() => {}
+                }
+                drop(place);
+            });
+        }
+        drop(listener);
+        if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
+            self.broken.cancel();
+        }
+    }
+
+    fn serve(
+        &self,
+        stream: TcpStream,
+        connection: Connection,
+        graceful: &GracefulShutdown,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        // Answers are small, and each is awaited.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection delays small answers");
+        }
+        let io = TokioIo::new(connection.stream(stream));
+        let app = Arc::clone(&self.app);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (app, connection) = (Arc::clone(&app), connection.clone());
+            async move { Ok::<_, Infallible>(app.serve(request.map(Body::new), &connection).await) }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+        builder.http2().timer(TokioTimer::new());
+        let served = graceful.watch(builder.serve_connection(io, service).into_owned());
+        async move {
+            if let Err(error) = served.await {
+                tracing::debug!(error, "a connection broke");
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The broker as its clients see it: over real sockets, on free ports, each test with a broker of its own.
+
+mod admin;
+mod client;
+mod errors;
+mod limits;
+mod long_poll;
+mod operations;
+mod process;
+mod semantics;
+mod signature;

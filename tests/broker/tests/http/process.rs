@@ -1,0 +1,122 @@
+//! The program: its start, its end, its exit codes, and what it never says.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A broker process that is ended with the test.
+struct Process {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    listen: SocketAddr,
+}
+
+impl Process {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tmq-broker"))
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(arguments)
+            .env("RUST_LOG", "trace")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before it was listening");
+        }
+        let listen = line.split(' ').find_map(|word| word.strip_prefix("broker=")).unwrap().parse().unwrap();
+        Self { child, stderr, listen }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tmq-broker")).args(arguments).output().unwrap()
+}
+
+/// A request over a plain socket, whose answer is not read yet.
+fn send(to: SocketAddr, head: &str, body: &str) -> std::net::TcpStream {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(to).unwrap();
+    let length = body.len();
+    write!(stream, "{head} HTTP/1.1\r\nhost: b\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+        .unwrap();
+    stream
+}
+
+fn answer(mut stream: std::net::TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_signal_ends_it_though_a_poll_is_open() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut process = Process::start(&[]);
+        let to = process.listen;
+        answer(send(to, "PUT /tmq/v1/topics/orders", "{}"));
+        let subscribed = answer(send(to, "POST /tmq/v1/groups/g/consumers", r#"{"topic":"orders"}"#));
+        let id = subscribed.split("\"consumerId\":\"").nth(1).unwrap()[..16].to_owned();
+        answer(send(to, &format!("POST /tmq/v1/groups/g/consumers/{id}:start"), ""));
+        let poll = send(to, &format!("POST /tmq/v1/groups/g/consumers/{id}:pull"), r#"{"waitMs":60000}"#);
+        std::thread::sleep(Duration::from_millis(100));
+        let started = Instant::now();
+        process.signal(signal);
+        let status = process.child.wait().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(10), "long before the poll's own end");
+        assert_eq!(status.code(), Some(0));
+        assert!(answer(poll).ends_with(r#"{"messages":[]}"#));
+    }
+}
+
+#[test]
+fn secrets_are_never_written() {
+    let file = std::env::temp_dir().join(format!("tmq-broker-credentials-{}", std::process::id()));
+    std::fs::write(&file, "app-b=hidden-in-file\n").unwrap();
+    let mut process =
+        Process::start(&["--credential", "app-a=hidden-in-line", "--credentials-file", file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    let refused = answer(send(process.listen, "PUT /tmq/v1/topics/orders", "{}"));
+    assert!(refused.contains("401"), "{refused}");
+    process.signal(Signal::TERM);
+    process.child.wait().unwrap();
+    let mut written = String::new();
+    process.stderr.read_to_string(&mut written).unwrap();
+    assert!(!written.is_empty() && !written.contains("hidden"), "{written}");
+}
+
+#[test]
+fn exit_codes() {
+    for (arguments, code, said) in [
+        (&["--help"][..], 0, "Examples:"),
+        (&["--semantics", "modern"], 2, "legacy"),
+        (&["--heartbeat-period", "0"], 2, "--heartbeat-period"),
+        (&["--credential", "nothing-but-a-secret"], 2, "--credential"),
+        (&["--credentials-file", "/nonexistent/file"], 2, "/nonexistent/file"),
+        (&["--listen", "192.0.2.1:1", "--admin", "127.0.0.1:0"], 1, "192.0.2.1:1"),
+    ] {
+        let output = run(arguments);
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {text}");
+        assert!(text.contains(said), "{arguments:?} {text}");
+        assert!(!text.contains("nothing-but-a-secret"), "{text}");
+    }
+}
