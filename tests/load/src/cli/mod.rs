@@ -1,0 +1,20 @@
+//! What can be asked for at the command line.
+
+pub(crate) mod incident;
+
+use clap::{Parser, Subcommand};
+
+/// Producers and consumers of T-MQ, direct or through a gateway.
+#[derive(Debug, Parser)]
+#[command(name = "tmq-load", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replay the incident: all messages are lost through a bare gateway, none with AckGuard.
+    Incident(incident::Args),
+}

@@ -1,0 +1,24 @@
+//! Load on a T-MQ broker, direct or through a gateway.
+//!
+//! - [`client`] speaks the protocol; [`latency`] holds how long the answers took.
+//! - [`workload`] says what is published and how long each message's work takes, by a seed.
+//! - [`run`](mod@run) brings consumers and producers together until the broker's ledger is drained.
+//! - [`incident`] makes two runs, bare and guarded; [`result`] has their figures, [`verdict`] judges them.
+//! - [`progress`], [`table`] and [`report`] show them: while they run, on the terminal, as a page; [`output`] writes
+//!   the files.
+
+pub mod client;
+mod consumer;
+pub mod cpu;
+pub mod incident;
+pub mod latency;
+pub mod output;
+pub mod progress;
+pub mod report;
+pub mod result;
+pub mod run;
+pub mod table;
+pub mod verdict;
+pub mod workload;
+
+pub use consumer::Tally;

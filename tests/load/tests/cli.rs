@@ -1,0 +1,37 @@
+//! The command line: what cannot be done is said before anything is started.
+
+use std::process::Command;
+
+#[test]
+fn what_cannot_be_done_is_named_and_has_its_exit_status() {
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&[], 2, "Usage: tmq-load <COMMAND>"),
+        (&["incident", "--messages", "0"], 2, "'--messages <MESSAGES>': 0 is not in 1.."),
+        (&["incident", "--consumers", "1025"], 2, "1025 is not in 1..=1024"),
+        (&["incident", "--work-min", "soon"], 2, "'--work-min <DURATION>'"),
+        (&["incident", "--semantics", "other"], 2, "[possible values: legacy, fixed]"),
+        (
+            &["incident", "--work-min", "2s", "--work-max", "1s"],
+            1,
+            "tmq-load: work of 2s to 1s is no range: the first must not be the longer\n",
+        ),
+    ];
+    for (arguments, status, said) in cases {
+        let output = Command::new(env!("CARGO_BIN_EXE_tmq-load")).args(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_help_states_every_option_and_the_exit_status() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tmq-load")).args(["incident", "--help"]).output().unwrap();
+    let help = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success());
+    for option in ["messages", "consumers", "concurrency", "seed", "work-min", "work-max", "semantics", "out"] {
+        assert!(help.contains(&format!("--{option} <")), "{option} is missing:\n{help}");
+    }
+    assert!(help.contains("Exit status: 0 when"), "{help}");
+}
