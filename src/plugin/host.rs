@@ -3,6 +3,8 @@
 //! Each call leaves the virtual machine, and one that returns bytes re-enters it to allocate them: calls are the
 //! filter's cost. The SDK panics on statuses that its host never gives for these calls, and on text that is not UTF-8 in
 //! its string forms; so values are read as bytes here.
+//!
+//! `imports.txt` lists every call of the host with its use; the build takes all others out of the module.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -8,6 +8,7 @@ use crate::operation::Millis;
 
 use super::fault::Faults;
 use super::guard::{AckTimeout, AutoAck, DeadLetter, Extend, Guard, MaxAttempts, Missing, Outside, Undecidable};
+use super::protobuf_struct;
 use super::rules::DEFAULTS;
 use super::section::{Section, quoted};
 use super::traffic::{TenantSource, TrafficMatch};
@@ -28,7 +29,7 @@ const UNAVAILABLE_GUARDS: [&str; 5] = ["signed", "late_ack", "keepalive", "ack_r
 const OUTSIDE: [(&str, Outside); 3] =
     [("clamp", Outside::Clamp), ("reject", Outside::Reject), ("allow", Outside::Allow)];
 
-/// Compiles a document of JSON, or tells all of its faults.
+/// Compiles a document of JSON, or of `google.protobuf.Struct`'s bytes, or tells all of its faults.
 pub(super) fn compile(document: &[u8]) -> Result<Policy, Faults> {
     let mut faults = Faults::default();
     let policy = if document.len() > MAX_DOCUMENT {
@@ -36,7 +37,7 @@ pub(super) fn compile(document: &[u8]) -> Result<Policy, Faults> {
         faults.add("", problem);
         None
     } else {
-        match Node::parse(document) {
+        match protobuf_struct::read(document).map_or_else(|| Node::parse(document), Ok) {
             Ok(node) => policy(&node, &mut faults),
             Err(fault) => {
                 faults.add("", format!("not JSON: {fault}"));

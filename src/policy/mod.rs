@@ -8,6 +8,7 @@ mod decide;
 mod fault;
 pub mod guard;
 mod pattern;
+mod protobuf_struct;
 mod rules;
 mod section;
 mod traffic;
@@ -70,7 +71,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads and compiles a document of JSON.
+    /// Reads and compiles a document: JSON, or the bytes of a `google.protobuf.Struct`.
     ///
     /// # Errors
     /// Every fault of the document, in the document's order.
