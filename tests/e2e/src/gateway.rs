@@ -1,0 +1,208 @@
+//! Envoy with the built filter, and an upstream behind it that keeps every byte.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use stack::{Bootstrap, Envoy, HostMode, Protocol, Workers, listener};
+
+use crate::client::Http1Client;
+use crate::message::Message;
+use crate::request::Request;
+use crate::upstream::{Script, Upstream, empty_object};
+
+/// Envoy's worker threads: two, so that nothing works because there is one.
+pub const WORKERS: u32 = 2;
+
+/// Both ways in which a host can hold a request.
+pub const MODES: [HostMode; 2] = [HostMode::Held, HostMode::Streamed];
+
+/// A gateway in the making: the shipped `static.yaml` with its policy, in front of an HTTP/1.1 upstream.
+#[derive(Clone)]
+pub struct Setup {
+    bootstrap: Bootstrap,
+    mode: HostMode,
+    protocol: Protocol,
+    script: Script,
+}
+
+impl Setup {
+    /// The shipped configuration in `mode`.
+    ///
+    /// # Panics
+    /// Where the filter is not built.
+    #[must_use]
+    pub fn new(mode: HostMode) -> Self {
+        Setup {
+            bootstrap: shipped("static.yaml").host_mode(mode),
+            mode,
+            protocol: Protocol::Http1,
+            script: empty_object,
+        }
+    }
+
+    /// Changes the policy.
+    #[must_use]
+    pub fn policy(self, edit: impl FnOnce(&mut Value)) -> Self {
+        self.bootstrap(|bootstrap| bootstrap.edit_policy(edit))
+    }
+
+    /// Sets the HTTP that Envoy speaks to the upstream.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Sets what the upstream answers.
+    #[must_use]
+    pub fn script(mut self, script: Script) -> Self {
+        self.script = script;
+        self
+    }
+
+    /// Changes anything else.
+    #[must_use]
+    pub fn bootstrap(mut self, edit: impl FnOnce(Bootstrap) -> Bootstrap) -> Self {
+        self.bootstrap = edit(self.bootstrap);
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// Where Envoy does not start.
+    pub async fn start(self) -> Gateway {
+        let upstream = Upstream::start(self.protocol, self.script).await;
+        let bootstrap = self.bootstrap.upstream(upstream.address(), self.protocol).with(|document| {
+            // Listeners at any free port share their statistics otherwise.
+            listener(document, "guarded")["stat_prefix"] = "guarded".into();
+        });
+        let envoy = Envoy::start(bootstrap, Workers(WORKERS)).await.unwrap_or_else(|failure| panic!("{failure}"));
+        Gateway { envoy, upstream, mode: self.mode }
+    }
+}
+
+/// The configuration `envoy/<file>` with the built filter.
+///
+/// # Panics
+/// Where the filter is not built.
+#[must_use]
+pub fn shipped(file: &str) -> Bootstrap {
+    let module = stack::wasm();
+    assert!(module.is_file(), "{} is missing: make wasm", module.display());
+    Bootstrap::load(file).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A running gateway. It ends when this is dropped.
+pub struct Gateway {
+    /// Envoy.
+    pub envoy: Envoy,
+    /// What stands behind it.
+    pub upstream: Upstream,
+    /// How it holds requests.
+    pub mode: HostMode,
+}
+
+/// Runs `test` in either host mode, on a gateway that `setup` makes, and checks that the gateway is sound at the end.
+pub async fn in_both_modes(setup: impl Fn(Setup) -> Setup, test: impl AsyncFn(&Gateway)) {
+    for mode in MODES {
+        let gateway = setup(Setup::new(mode)).start().await;
+        test(&gateway).await;
+        gateway.finish().await;
+    }
+}
+
+impl Gateway {
+    /// Sends a request through the guarded listener, on a connection of its own, and returns the response.
+    pub async fn guarded(&self, request: &[u8]) -> Message {
+        exchange(self.envoy.guarded(), request).await
+    }
+
+    /// The same through the bare listener.
+    pub async fn bare(&self, request: &[u8]) -> Message {
+        exchange(self.envoy.bare(), request).await
+    }
+
+    /// What the upstream receives of `request` through the bare listener: what Envoy alone makes of it.
+    pub async fn reference(&self, request: &[u8]) -> Message {
+        self.bare(request).await;
+        self.upstream.take().await
+    }
+
+    /// The filter's counter `name`.
+    pub async fn count(&self, name: &str) -> u64 {
+        self.stat(&format!("wasmcustom.{name}")).await
+    }
+
+    /// Envoy's counter or gauge `name`.
+    pub async fn stat(&self, name: &str) -> u64 {
+        self.envoy.stat(name).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// How many connections each worker has accepted at the guarded listener.
+    pub async fn connections(&self) -> Vec<u64> {
+        let mut all = Vec::new();
+        for worker in 0..WORKERS {
+            all.push(self.stat(&format!("listener.guarded.worker_{worker}.downstream_cx_total")).await);
+        }
+        all
+    }
+
+    /// Sends `request` on new connections until every worker has served one, and returns the responses.
+    ///
+    /// # Panics
+    /// Where a worker gets none of many connections.
+    pub async fn by_every_worker(&self, request: &[u8]) -> Vec<Message> {
+        const MANY: usize = 200;
+        let before = self.connections().await;
+        let mut responses = Vec::new();
+        while responses.len() < MANY {
+            responses.push(self.guarded(request).await);
+            let now = self.connections().await;
+            if before.iter().zip(&now).all(|(before, now)| before < now) {
+                return responses;
+            }
+        }
+        panic!("of {MANY} connections, each worker got {:?} more than {before:?}", self.connections().await)
+    }
+
+    /// Ends the gateway and checks that it was sound to its end, as [`Gateway::end`] does, and that Envoy had nothing to
+    /// complain of.
+    ///
+    /// # Panics
+    /// Where it had.
+    pub async fn finish(self) {
+        assert_eq!(self.envoy.warnings(), Vec::<String>::new(), "Envoy's log");
+        self.end().await;
+    }
+
+    /// Ends the gateway and checks that it was sound to its end: every worker serves, no VM was trapped, and the
+    /// upstream received nothing that the test does not know of: no whole request, and of refused ones nothing where
+    /// headers are held, at most the head where they are not.
+    ///
+    /// # Panics
+    /// Where it was not.
+    pub async fn end(self) {
+        for response in self.by_every_worker(&Request::new("GET", "/healthz").bodiless()).await {
+            assert_eq!(response.head.status(), 200, "{response:?}");
+            assert_eq!(self.upstream.take().await.head.path(), "/healthz", "a request that no test expects");
+        }
+        let reloads = self.envoy.stats("vm_reload").await.unwrap_or_else(|error| panic!("{error}"));
+        assert!(!reloads.is_empty() && reloads.values().all(|count| *count == 0), "a VM was trapped: {reloads:?}");
+        let Gateway { envoy, upstream, mode } = self;
+        drop(envoy);
+        let remains = upstream.end().await;
+        assert_eq!(remains.whole, [], "whole requests that no test expects");
+        for broken in remains.broken {
+            assert!(mode == HostMode::Streamed, "{mode:?}: the upstream saw part of a request: {broken:?}");
+            assert!(broken.body.is_empty(), "{mode:?}: the upstream saw part of a refused body: {broken:?}");
+        }
+    }
+}
+
+async fn exchange(address: SocketAddr, request: &[u8]) -> Message {
+    let mut client = Http1Client::open(address).await;
+    client.send(request).await;
+    let method = request.split(|byte| *byte == b' ').next().unwrap_or_default();
+    client.response_to(&String::from_utf8_lossy(method)).await
+}

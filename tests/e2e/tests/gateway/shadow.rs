@@ -1,0 +1,61 @@
+//! Shadow mode decides and counts, and changes nothing.
+
+use e2e::case::check_identical;
+use e2e::gateway::in_both_modes;
+use e2e::request::Request;
+
+#[tokio::test]
+async fn what_would_be_done_is_counted_and_logged_and_not_done() {
+    let violating = r#"{"topic":"orders","ackTimeout":0,"deadLetterTopic":"d"}"#;
+    let refused = r#"{"topic":"orders","ackTimeout":10000,"deadLetterTopic":"d","autoAck":true}"#;
+    let in_bounds = r#"{"topic":"orders","ackTimeout":10000,"deadLetterTopic":"d"}"#;
+    let large = "x".repeat(300 * 1024);
+    let subscribe = Request::subscribe("g");
+    let coded = subscribe.clone().header("content-encoding", "gzip");
+    let chunks = large.as_bytes().chunks(32 * 1024);
+    let requests = [
+        ("edit", subscribe.body(violating)),
+        ("reject", subscribe.body(refused)),
+        ("pass", subscribe.body(in_bounds)),
+        ("reject", subscribe.body("{")),
+        ("reject", coded.body(violating)),
+        ("reject", subscribe.body(&large)),
+        ("edit", Request::consumer("g", "pull").body(r#"{"ackTimeout":0}"#)),
+    ];
+    in_both_modes(
+        |setup| setup.policy(|policy| policy["mode"] = "shadow".into()),
+        async |gateway| {
+            for (decision, request) in &requests {
+                let response = gateway.guarded(request).await;
+                assert_eq!((response.head.status(), response.header("x-ackguard")), (200, None), "{decision}");
+                let received = gateway.upstream.take().await;
+                check_identical(decision, &received, &gateway.reference(request).await);
+            }
+            gateway.guarded(&subscribe.chunked(chunks.clone())).await;
+            assert_eq!(gateway.upstream.take().await.body, large.as_bytes());
+
+            let count = async |operation: &str, decision: &str| {
+                let name = format!("ackguard_requests_total.dialect.tmq.operation.{operation}.decision.{decision}");
+                gateway.count(&name).await
+            };
+            assert_eq!(count("subscribe", "would_edit").await, 1);
+            assert_eq!(count("subscribe", "would_reject").await, 5);
+            assert_eq!(count("subscribe", "pass").await, 1);
+            assert_eq!(count("pull", "would_edit").await, 1);
+            for done in ["edit", "reject"] {
+                assert_eq!(count("subscribe", done).await, 0, "{done}");
+            }
+            let violation = "ackguard_violations_total.dialect.tmq.field.ack_timeout.kind.zero.action.clamp";
+            assert_eq!(gateway.count(violation).await, 2);
+            for line in [
+                "ackguard: shadow: subscribe: clamp; field=ackTimeout; from=0; to=10000; rule=defaults; policy=1",
+                "ackguard: shadow: subscribe: reject; field=autoAck; from=true; rule=defaults; policy=1",
+                "ackguard: shadow: subscribe: reject; reason=too_large; rule=defaults; policy=1",
+                "ackguard: shadow: pull: clamp; field=ackTimeout; from=0; to=10000; rule=defaults; policy=1",
+            ] {
+                gateway.envoy.log_contains(line).await.unwrap_or_else(|error| panic!("{error}"));
+            }
+        },
+    )
+    .await;
+}
