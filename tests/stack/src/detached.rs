@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use procfs::process::Process as ProcessInfo;
+use procfs::process::{Process as ProcessInfo, Stat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -224,13 +224,14 @@ impl Detached {
 impl Started {
     fn of(name: &str, child: &Child) -> Result<Self, DetachedError> {
         let pid = child.id().cast_signed();
-        let start_ticks = start_ticks(pid)
+        // One that has ended at once is still there: nobody has waited for it.
+        let stat = stat(pid)
             .ok_or_else(|| system(Path::new(name))(io::Error::other("its process cannot be found in /proc")))?;
-        Ok(Self { name: name.to_owned(), pid, start_ticks })
+        Ok(Self { name: name.to_owned(), pid, start_ticks: stat.starttime })
     }
 
     fn is_running(&self) -> bool {
-        start_ticks(self.pid) == Some(self.start_ticks)
+        stat(self.pid).is_some_and(|stat| stat.starttime == self.start_ticks && stat.state != ENDED)
     }
 
     async fn end(&self) -> Result<(), DetachedError> {
@@ -254,10 +255,11 @@ impl Started {
     }
 }
 
-/// When the process `pid` started; none where it is not there or has ended and waits for its parent.
-fn start_ticks(pid: i32) -> Option<u64> {
-    let stat = ProcessInfo::new(pid).ok()?.stat().ok()?;
-    (stat.state != 'Z').then_some(stat.starttime)
+/// The state of a process that has ended and waits for its parent, as proc(5) writes it.
+const ENDED: char = 'Z';
+
+fn stat(pid: i32) -> Option<Stat> {
+    ProcessInfo::new(pid).ok()?.stat().ok()
 }
 
 fn system(what: &Path) -> impl FnOnce(io::Error) -> DetachedError + use<> {

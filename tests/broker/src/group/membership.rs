@@ -45,6 +45,7 @@ pub(crate) struct Description {
     pub(crate) settings: Arc<Settings>,
     pub(crate) partitions: Vec<PartitionId>,
     pub(crate) in_flight: u64,
+    pub(crate) waiting_pulls: u32,
     pub(crate) last_seen: Timestamp,
 }
 
@@ -111,6 +112,7 @@ impl Group {
             settings: Arc::clone(&consumer.settings),
             partitions: consumer.partitions.clone(),
             in_flight: consumer.partitions.iter().map(|id| partitions[id.index()].leases.len() as u64).sum(),
+            waiting_pulls: consumer.polls,
             last_seen: consumer.last_seen,
         })
     }

@@ -121,6 +121,7 @@ pub(super) struct ConsumerResponse<'a> {
     client_id: Option<&'a str>,
     partitions: &'a [PartitionId],
     in_flight: u64,
+    waiting_pulls: u32,
     last_seen: Timestamp,
 }
 
@@ -139,6 +140,7 @@ impl<'a> ConsumerResponse<'a> {
             client_id: settings.client_id.as_deref(),
             partitions: &description.partitions,
             in_flight: description.in_flight,
+            waiting_pulls: description.waiting_pulls,
             last_seen: description.last_seen,
         }
     }

@@ -12,6 +12,10 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tmq_broker::{BackOff, Config, Millis, Semantics, Server};
 
+/// Between two looks at a condition that is awaited, and how long it is awaited.
+const POLL: Duration = Duration::from_millis(2);
+const DEADLINE: Duration = Duration::from_secs(10);
+
 /// An answer, read whole.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -141,6 +145,25 @@ impl Broker {
         entry
     }
 
+    /// Waits until `polls` long polls of the consumer wait.
+    pub(crate) async fn polls_wait(&self, consumer: &str, polls: u32) {
+        self.described_until(consumer, |description| description["waitingPulls"] == polls).await;
+    }
+
+    /// Describes the consumer until `wanted` holds of it.
+    pub(crate) async fn described_until(&self, consumer: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let found = async {
+            loop {
+                let description = self.get(consumer).await.ok();
+                if wanted(&description) {
+                    return description;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, found).await.expect("the consumer gets there")
+    }
+
     /// Reads the ledger until `wanted` holds of it.
     pub(crate) async fn ledger_until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let found = async {
@@ -149,10 +172,10 @@ impl Broker {
                 if wanted(&entry) {
                     return entry;
                 }
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::time::sleep(POLL).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), found).await.expect("the ledger gets there")
+        tokio::time::timeout(DEADLINE, found).await.expect("the ledger gets there")
     }
 }
 

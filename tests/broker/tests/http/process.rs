@@ -66,6 +66,15 @@ fn answer(mut stream: std::net::TcpStream) -> String {
     text
 }
 
+/// Waits until a long poll of the consumer waits.
+fn await_poll(to: SocketAddr, id: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !answer(send(to, &format!("GET /tmq/v1/groups/g/consumers/{id}"), "")).contains(r#""waitingPulls":1"#) {
+        assert!(Instant::now() < deadline, "no poll waits");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 #[test]
 fn a_signal_ends_it_though_a_poll_is_open() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -76,7 +85,7 @@ fn a_signal_ends_it_though_a_poll_is_open() {
         let id = subscribed.split("\"consumerId\":\"").nth(1).unwrap()[..16].to_owned();
         answer(send(to, &format!("POST /tmq/v1/groups/g/consumers/{id}:start"), ""));
         let poll = send(to, &format!("POST /tmq/v1/groups/g/consumers/{id}:pull"), r#"{"waitMs":60000}"#);
-        std::thread::sleep(Duration::from_millis(100));
+        await_poll(to, &id);
         let started = Instant::now();
         process.signal(signal);
         let status = process.child.wait().unwrap();
