@@ -90,3 +90,28 @@ pub struct Reply {
     /// The body.
     pub body: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_coded_unless_it_says_identity_or_nothing() {
+        for (value, coding) in
+            [(None, None), (Some(""), None), (Some(" "), None), (Some("Identity"), None), (Some(" gzip"), Some("gzip"))]
+        {
+            let headers = value.map(|value| ("content-encoding".to_owned(), value.as_bytes().to_vec()));
+            let head = RequestHead::new(headers.into_iter().collect());
+            assert_eq!(head.content_encoding(), coding.map(str::as_bytes), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn an_escape_is_decoded_once_and_half_a_one_stays() {
+        for (encoded, plain) in
+            [("a%2Fb", "a/b"), ("%2570", "%70"), ("%", "%"), ("%4", "%4"), ("%zz%41", "%zzA"), ("%+1", "%+1")]
+        {
+            assert_eq!(percent_decode(encoded.as_bytes()), plain.as_bytes(), "{encoded}");
+        }
+    }
+}

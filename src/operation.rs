@@ -180,10 +180,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason.
-    pub const ALL: [Reason; 5] =
-        [Reason::Malformed, Reason::TooLarge, Reason::Encoding, Reason::Type, Reason::Duplicate];
-
     /// The name in metrics, logs and headers.
     pub fn name(self) -> &'static str {
         match self {

@@ -52,6 +52,8 @@ pub fn remember(memory: &impl SharedMemory, group: &str, consumer: &str, topic: 
             }
             updated.extend_from_slice(bytes);
         }
+        // The very first write of a slot has no version to hold it to: two workers that make the same slot at once may
+        // lose one of the two entries.
         if memory.set(&key, &updated, version) {
             return outcome;
         }
@@ -176,6 +178,28 @@ mod tests {
         drop(values);
         assert_eq!(topic(&memory, "group", &name(39_999)).as_deref(), Some("orders"));
         assert_eq!(topic(&memory, "group", &name(0)), None);
+    }
+
+    #[test]
+    fn a_slot_forgets_the_oldest_alone_and_holds_a_consumer_once() {
+        let memory = Memory::default();
+        let key = slot_key("group", "c");
+        let name = |index: &u32| format!("{}{index:06}", "c".repeat(294));
+        let mut same_slot = (0..).filter(|index| slot_key("group", &name(index)) == key).map(|index| name(&index));
+        let [first, second, third, fourth] = std::array::from_fn(|_| same_slot.next().unwrap());
+        for again in 0..5 {
+            assert_eq!(remember(&memory, "group", &first, &format!("{again}")), Remembered::Whole);
+        }
+        // Two entries of 341 bytes and one of 342: the last byte of the slot is used, and one more is too much.
+        let topic_of = |length: usize| "t".repeat(length);
+        assert_eq!(remember(&memory, "group", &first, &topic_of(30)), Remembered::Whole);
+        assert_eq!(remember(&memory, "group", &second, &topic_of(30)), Remembered::Whole);
+        assert_eq!(remember(&memory, "group", &third, &topic_of(31)), Remembered::Whole);
+        assert_eq!(memory.values.borrow()[&key].0.len(), SLOT_BYTES);
+        assert_eq!(remember(&memory, "group", &fourth, "t"), Remembered::Evicting);
+        assert_eq!(topic(&memory, "group", &first), None);
+        assert_eq!(topic(&memory, "group", &second), Some(topic_of(30)));
+        assert_eq!(topic(&memory, "group", &third), Some(topic_of(31)));
     }
 
     #[test]

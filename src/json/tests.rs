@@ -141,6 +141,8 @@ fn a_fault_names_its_place_and_what_is_expected() {
         ("{} x", "byte 3: expected the end"),
         ("\"\\x\"", "byte 2: expected an escape"),
         ("-", "byte 1: expected a digit"),
+        ("00", "byte 1: expected the end"),
+        ("\"\u{1f}\"", "byte 1: expected an escape for a control character"),
         ("\u{feff}{}", "byte 0: expected a value"),
     ] {
         assert_eq!(Node::parse(text.as_bytes()).unwrap_err().to_string(), fault);

@@ -125,5 +125,15 @@ mod tests {
         assert_eq!(unescape(r"\ud83dx"), None);
         assert_eq!(unescape(r"\ud83d\u0041"), None);
         assert_eq!(unescape(r"\ude00"), None);
+        assert_eq!(unescape(r"\ud83d\ue000"), None);
+        assert_eq!(unescape(r"\udbff\udfff").as_deref(), Some("\u{10FFFF}"));
+    }
+
+    #[test]
+    fn every_control_character_is_escaped() {
+        let plain: String = ('\u{0}'..='\u{21}').chain(['"', '\\', 'é']).collect();
+        let mut quoted = String::new();
+        quote(&plain, &mut quoted);
+        assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), plain);
     }
 }

@@ -40,10 +40,15 @@ impl Answer {
         self.body.len() <= MAX_ANSWER
     }
 
-    /// Remembers the consumer that the whole answer names, if it names one.
+    /// Counts a consumer that will not be remembered, because its answer cannot be read.
+    pub(super) fn give_up(self, host: Host) {
+        host.count(Counter::SubscriptionEvictions);
+    }
+
+    /// Remembers the consumer that the whole answer names. Counts one that cannot be read from it, be it compressed.
     pub(super) fn end(self, host: Host) {
         let Some(consumer) = self.dialect.subscribed(&self.body) else {
-            return;
+            return self.give_up(host);
         };
         match subscriptions::remember(&host, &self.group.0, &consumer.0, &self.topic.0) {
             Remembered::Whole => {}

@@ -13,7 +13,7 @@ use proxy_wasm::types::Action;
 
 use crate::dialect::{Dialect, Layout, Reading, Route};
 use crate::http::RequestHead;
-use crate::operation::{Operation, Reason, Settings, Tenant, Unreadable};
+use crate::operation::{Operation, Reason, Settings, Tenant, Topic, Unreadable};
 use crate::policy::verdict::{Outcome, Verdict};
 use crate::policy::{Caller, HostHeaders, Mode, Policy, Rule, decide, decide_unreadable};
 use crate::telemetry::{Counter, Decision, HEADER, announce};
@@ -62,8 +62,8 @@ impl Exchange {
         match guarded.dialect.read(&guarded.route, body) {
             Ok(Reading { mut operation, layout }) => {
                 // Only a request that sets something is worth the look-up.
-                if operation.topic.is_none() && operation.settings != Settings::NONE && policy.asks_topic() {
-                    operation.topic = remembered_topic(self.host, &guarded.route);
+                if operation.topic.is_none() && operation.settings != Settings::NONE {
+                    operation.topic = self.remembered(policy, guarded);
                 }
                 let rule = rule(policy, guarded, &operation);
                 let verdict = decide(policy, rule, &operation);
@@ -76,11 +76,16 @@ impl Exchange {
         }
     }
 
+    /// The topic that a request's consumer reads, where it is remembered and a rule asks for it.
+    fn remembered(&self, policy: &Policy, guarded: &Guarded) -> Option<Topic> {
+        if policy.asks_topic() { remembered_topic(self.host, &guarded.route) } else { None }
+    }
+
     fn unreadable(&mut self, policy: &Policy, guarded: &Guarded, fault: Unreadable) -> Action {
         self.host.count(Counter::Undecidable { dialect: guarded.dialect, reason: fault.reason });
         let operation = Operation {
             kind: guarded.route.kind,
-            topic: guarded.route.topic.clone(),
+            topic: guarded.route.topic.clone().or_else(|| self.remembered(policy, guarded)),
             group: guarded.route.group.clone(),
             settings: Settings::NONE,
         };
@@ -150,7 +155,7 @@ impl Exchange {
         let guarded = Guarded {
             dialect,
             tenant: policy.tenant(head, |path| self.host.property(path)),
-            request_id: head.get("x-request-id").and_then(|id| String::from_utf8(id.to_vec()).ok()),
+            request_id: head.get("x-request-id").map(|id| String::from_utf8_lossy(id).into_owned()),
             has_length: head.get("content-length").is_some(),
             route,
         };
@@ -225,12 +230,22 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        // A receiver may merge trailers into the headers.
+        for name in self.host.request_trailer_names() {
+            if name.starts_with(HEADER) {
+                self.host.remove_request_trailer(&name);
+            }
+        }
         self.collected()
     }
 
     fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
-        if self.answer.is_some() && (ends || !Answer::is_success(self.host.response_status())) {
-            self.answer = None;
+        if let Some(answer) = self.answer.take() {
+            match (Answer::is_success(self.host.response_status()), ends) {
+                (true, true) => answer.end(self.host),
+                (true, false) => self.answer = Some(answer),
+                (false, _) => {}
+            }
         }
         if let Stage::Told(told) = &self.stage {
             self.host.add_response_header(HEADER, told);
@@ -244,8 +259,15 @@ impl HttpContext for Exchange {
             match (worth_it, ends) {
                 (true, true) => answer.end(self.host),
                 (true, false) => self.answer = Some(answer),
-                (false, _) => {}
+                (false, _) => answer.give_up(self.host),
             }
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if let Some(answer) = self.answer.take() {
+            answer.end(self.host);
         }
         Action::Continue
     }

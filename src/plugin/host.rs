@@ -54,6 +54,17 @@ impl Host {
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
     }
 
+    /// The names of the request's trailers.
+    pub(super) fn request_trailer_names(self) -> Vec<String> {
+        let trailers = hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default();
+        trailers.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// Removes every value of a request trailer.
+    pub(super) fn remove_request_trailer(self, name: &str) {
+        let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+    }
+
     /// Replaces a request header.
     pub(super) fn set_request_header(self, name: &str, value: &str) {
         let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));

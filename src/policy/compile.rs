@@ -282,7 +282,7 @@ fn max_attempts(mut fields: Section<'_, '_>, max_attempts: &mut MaxAttempts) {
 fn dead_letter(mut fields: Section<'_, '_>, dead_letter: &mut DeadLetter) {
     fields.flag("required", &mut dead_letter.required);
     if let Some(template) = fields.text("topic") {
-        let rest = template.replace("{topic}", "").replace("{group}", "");
+        let rest = template.replace("{topic}", " ").replace("{group}", " ");
         if template.is_empty() || template.len() > MAX_NAME || rest.contains(['{', '}']) {
             let template = quoted(&Node::String(template.to_owned()));
             let expected = "a topic's name, in which {topic} and {group} may stand";

@@ -1,5 +1,7 @@
 //! Reads one object of a document: its fields by name and type, with a fault for each that is wrong or unknown.
 
+use std::collections::HashSet;
+
 use crate::json::{Node, text};
 use crate::operation::Millis;
 
@@ -192,13 +194,14 @@ impl<'n, 'f> Section<'n, 'f> {
     /// Faults every field that was not asked for, and every one that stands twice.
     pub(super) fn close(mut self, unavailable: &[&'static str]) {
         self.unavailable(unavailable);
-        for (index, (name, _)) in self.members.iter().enumerate() {
-            let earlier = self.members.get(..index).unwrap_or_default();
-            if earlier.iter().any(|(other, _)| other == name) {
-                self.fault(name, "stands more than once");
-            } else if !self.known.iter().chain(unavailable).any(|known| known == name) {
+        let mut seen = HashSet::new();
+        for (name, _) in self.members {
+            let known = self.known.iter().chain(unavailable).any(|known| known == name);
+            if !seen.insert(name) {
+                self.fault(&shown(name), "stands more than once");
+            } else if !known {
                 let expected = one_of(&self.known);
-                self.fault(name, format!("unknown field; expected {expected}"));
+                self.fault(&shown(name), format!("unknown field; expected {expected}"));
             }
         }
     }
@@ -206,6 +209,12 @@ impl<'n, 'f> Section<'n, 'f> {
     fn wrong(&mut self, name: &str, found: &Node, expected: &str) {
         self.fault(name, format!("{} is not {expected}", quoted(found)));
     }
+}
+
+/// A field's name for an error message: as it is where it is a plain one, else quoted and cut.
+fn shown(name: &str) -> String {
+    let plain = name.len() <= QUOTED && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if plain { name.to_owned() } else { quoted(&Node::String(name.to_owned())) }
 }
 
 fn one_of(words: &[&str]) -> String {

@@ -18,10 +18,6 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// Every violation.
-    pub const ALL: [Violation; 5] =
-        [Violation::Zero, Violation::Short, Violation::Long, Violation::Missing, Violation::On];
-
     /// The name in metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
@@ -52,10 +48,6 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every action.
-    pub const ALL: [Action; 6] =
-        [Action::Allow, Action::Clamp, Action::Default, Action::Rewrite, Action::Inject, Action::Reject];
-
     /// The name in metrics, logs and headers.
     pub fn name(self) -> &'static str {
         match self {
@@ -133,17 +125,6 @@ pub enum Outcome {
     Edit(Vec<Change>),
     /// It is refused.
     Reject(Refusal),
-}
-
-impl Outcome {
-    /// The name in metrics and logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Outcome::Pass => "pass",
-            Outcome::Edit(_) => "edit",
-            Outcome::Reject(_) => "reject",
-        }
-    }
 }
 
 /// The verdict on one operation.

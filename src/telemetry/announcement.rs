@@ -86,3 +86,19 @@ fn token(value: &[u8], out: &mut String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::token;
+
+    #[test]
+    fn a_clients_bytes_end_no_element_and_are_cut() {
+        let written = |value: &[u8]| {
+            let mut out = String::new();
+            token(value, &mut out);
+            out
+        };
+        assert_eq!(written(b"a-_.:/+9; ,=%\"\r\n\xFF"), "a-_.:/+9%3B%20%2C%3D%25%22%0D%0A%FF");
+        assert_eq!(written(&[b'7'; 65]), "7".repeat(64));
+    }
+}

@@ -163,11 +163,9 @@ impl<'a> Members<'a> {
         let Some(value) = self.value(name)? else {
             return Ok(None);
         };
-        if value.span.len() > MAX_NAME {
-            return Err(name_too_long(name, value.span.len()));
-        }
         match json::text::unquote(self.reader.slice(&value.span)) {
-            Some(text) if value.kind == JsonKind::String => Ok(Some(text.into_owned())),
+            Some(text) if text.len() > MAX_NAME => Err(name_too_long(name, text.len())),
+            Some(text) => Ok(Some(text.into_owned())),
             _ => Err(self.wrong_type(name, value, "a topic's name")),
         }
     }

@@ -48,25 +48,25 @@ pub enum Target {
 impl Target {
     /// The operation of a method and a path without query. `None` where the protocol has none such.
     ///
-    /// Segments are percent-decoded as a broker does, so that `%3Apull` is no way round a policy. Names that are not
-    /// UTF-8 are no names.
+    /// Segments are percent-decoded as a broker does, so that `%3Apull` is no way round a policy. Nor is a name that is
+    /// not UTF-8, nor a method in lower case, which HTTP/2 carries: some servers take both.
     pub fn parse(method: &[u8], path: &[u8]) -> Option<Target> {
         let mut segments = path.split(|byte| *byte == b'/');
         for expected in BASE {
-            if percent_decode(segments.next()?)? != *expected {
+            if percent_decode(segments.next()?) != *expected {
                 return None;
             }
         }
-        let collection = percent_decode(segments.next()?)?;
-        let name = percent_decode(segments.next()?)?;
+        let collection = percent_decode(segments.next()?);
+        let name = percent_decode(segments.next()?);
         if name.is_empty() {
             return None;
         }
-        let tail: Vec<_> = segments.map(percent_decode).collect::<Option<_>>()?;
+        let tail: Vec<_> = segments.map(percent_decode).collect();
         let tail: Vec<&str> = tail.iter().map(|segment| segment.as_ref()).collect();
         let name = name.into_owned();
         let member = |consumer: &str| ConsumerName { group: name.clone(), consumer: consumer.to_owned() };
-        match (method, collection.as_ref(), tail.as_slice()) {
+        match (method.to_ascii_uppercase().as_slice(), collection.as_ref(), tail.as_slice()) {
             (b"PUT", "topics", []) => Some(Target::CreateTopic(name)),
             (b"POST", "topics", ["messages"]) => Some(Target::Publish(name)),
             (b"GET", "topics", ["route"]) => Some(Target::TopicRoute(name)),
@@ -116,9 +116,9 @@ pub fn route(head: &RequestHead) -> Option<Route> {
     })
 }
 
-fn percent_decode(segment: &[u8]) -> Option<Cow<'_, str>> {
+fn percent_decode(segment: &[u8]) -> Cow<'_, str> {
     match http::percent_decode(segment) {
-        Cow::Borrowed(bytes) => core::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }

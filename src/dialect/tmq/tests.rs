@@ -33,13 +33,14 @@ fn every_operation_of_the_protocol_has_its_target() {
         ("POST", "/%74mq/v1/groups/g/consumers", Some(Target::Subscribe(text("g")))),
         ("POST", "/tmq/v1/groups/a%2Fb/consumers", Some(Target::Subscribe(text("a/b")))),
         ("POST", "/tmq/v1/groups/g/consumers/a:b:pull", Some(Target::Pull(consumer("g", "a:b")))),
+        ("POST", "/tmq/v1/groups/%ff/consumers", Some(Target::Subscribe(text("\u{fffd}")))),
+        ("post", "/tmq/v1/groups/g/consumers", Some(Target::Subscribe(text("g")))),
         // What the protocol does not define.
         ("PUT", "/tmq/v1/groups/g/consumers", None),
         ("GET", "/tmq/v1/groups/g/consumers/c:pull/x", None),
         ("POST", "/tmq/v1/groups/g/consumers/c:seek", None),
         ("POST", "/tmq/v1/groups//consumers", None),
         ("POST", "/tmq/v2/groups/g/consumers", None),
-        ("POST", "/tmq/v1/groups/%ff/consumers", None),
         ("GET", "/tmq/v1/", None),
         ("GET", "", None),
     ] {
@@ -85,6 +86,28 @@ fn what_a_subscription_leaves_out_is_the_brokers_default() {
 }
 
 #[test]
+fn a_name_is_as_long_as_its_text_and_not_as_its_spelling() {
+    let longest = "x".repeat(crate::dialect::MAX_NAME);
+    for body in [format!(r#"{{"topic":"{longest}"}}"#), format!(r#"{{"topic":"{}"}}"#, r"\u0078".repeat(longest.len()))]
+    {
+        assert_eq!(subscribe(&body).unwrap().operation.topic, Some(Topic(longest.clone())));
+    }
+    let over = subscribe(&format!(r#"{{"topic":"{longest}x"}}"#)).unwrap_err();
+    assert_eq!(over.message, "topic: a name of 1025 bytes; expected at most 1024");
+}
+
+#[test]
+fn a_name_in_the_path_has_the_same_bound_whatever_is_asked() {
+    for kind in Kind::ALL {
+        let of = |length: usize| Route { group: Some(Group("g".repeat(length))), ..Route::bare(kind) };
+        assert!(read(&of(1024), b"").is_ok(), "{kind:?}");
+        let fault = read(&of(1025), b"").unwrap_err();
+        assert_eq!((fault.field, fault.reason), (Some("group"), Reason::TooLarge), "{kind:?}");
+        assert_eq!(fault.message, "group: a name of 1025 bytes; expected at most 1024");
+    }
+}
+
+#[test]
 fn the_answer_to_a_subscription_names_the_consumer() {
     for (answer, expected) in [
         (r#"{"state":"Created","consumerId":"c-1","ackTimeout":10000}"#, Some("c-1")),
@@ -112,6 +135,8 @@ fn a_pull_and_a_heartbeat_may_leave_their_body_out() {
 #[test]
 fn what_cannot_be_read_is_told_with_its_field() {
     let long = format!(r#"{{"topic":"{}"}}"#, "x".repeat(2_000));
+    let list = format!(r#"{{"topic":[{}1]}}"#, "1,".repeat(1_000));
+    let list_message = format!("topic: [{}1… is not a topic's name", "1,".repeat(31));
     for (body, field, reason, message) in [
         ("", None, Reason::Malformed, "the body is not a JSON object: byte 0: expected an object"),
         ("[]", None, Reason::Malformed, "the body is not a JSON object: byte 0: expected an object"),
@@ -155,7 +180,8 @@ fn what_cannot_be_read_is_told_with_its_field() {
         ),
         (r#"{"topic":"\ud800"}"#, Some("topic"), Reason::Type, "topic: \"\\ud800\" is not a topic's name"),
         (r#"{"ackTimeout":5000}"#, Some("topic"), Reason::Type, "topic: absent; expected a topic's name"),
-        (&long, Some("topic"), Reason::TooLarge, "topic: a name of 2002 bytes; expected at most 1024"),
+        (&list, Some("topic"), Reason::Type, &list_message),
+        (&long, Some("topic"), Reason::TooLarge, "topic: a name of 2000 bytes; expected at most 1024"),
     ] {
         let fault = subscribe(body).unwrap_err();
         assert_eq!((fault.field, fault.reason, fault.message.as_str()), (field, reason, message));

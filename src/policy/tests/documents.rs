@@ -127,6 +127,81 @@ fn what_is_no_document_is_refused() {
 }
 
 #[test]
+fn an_odd_field_name_is_quoted_and_cut_and_a_crowd_of_them_is_no_burden() {
+    let names: Vec<String> = (0..40_000).map(|index| format!(r#""a\nb{index}{}":1"#, "x".repeat(8))).collect();
+    let told = faults(&document(&names.join(",")));
+    assert_eq!(told.last().unwrap(), "and 39900 more");
+    assert!(told[0].starts_with(r#""a\nb0xxxxxxxx": unknown field; expected apiVersion"#), "{}", told[0]);
+    let long = faults(&document(&format!("\"{}\":1", "y".repeat(500))));
+    assert!(long[0].starts_with(&format!("\"{}…: unknown field", "y".repeat(59))), "{}", long[0]);
+}
+
+#[test]
+fn a_bound_is_in_and_what_is_over_it_is_a_fault() {
+    let entries =
+        |name: &str, entry: &str, count: usize| document(&format!("\"{name}\":[{}]", vec![entry; count].join(",")));
+    let tenant = r#"{"header":"a"}"#;
+    let topic = |template: &str| document(&format!(r#""defaults":{{"dead_letter":{{"topic":"{template}"}}}}"#));
+    let max = |max: &str| document(&format!(r#""defaults":{{"ack_timeout":{{"max":"{max}"}}}}"#));
+    let attempts = |max: &str| document(&format!(r#""defaults":{{"max_attempts":{{"max":{max}}}}}"#));
+    let label = |name: String| document(&format!(r#""rules":[{{"name":"{name}","match":{{}}}}]"#));
+    let group = |glob: String| document(&format!(r#""rules":[{{"name":"a","match":{{"group":"{glob}"}}}}]"#));
+    for text in [
+        entries("tenant", tenant, 64),
+        topic(&"x".repeat(1024)),
+        max("168h"),
+        attempts("2000"),
+        attempts("2000.0"),
+        group("g".repeat(256)),
+        label("n".repeat(64)),
+    ] {
+        assert_eq!(Policy::parse(text.as_bytes()).err(), None, "{text}");
+    }
+    let template = |start: &str| {
+        format!(
+            "defaults.dead_letter.topic: \"{start} is not a topic's name, in which {{topic}} and {{group}} may stand"
+        )
+    };
+    for (text, fault) in [
+        (entries("tenant", tenant, 65), "tenant: 65 entries; expected at most 64".to_owned()),
+        (topic(&"x".repeat(1025)), template(&format!("{}…", "x".repeat(59)))),
+        (topic("{gro{topic}up}"), template("{gro{topic}up}\"")),
+        (
+            max("168h1ms"),
+            r#"defaults.ack_timeout.max: "168h1ms" is not a duration such as "5s", over 0 and at most 168h"#.to_owned(),
+        ),
+        (attempts("2001"), "defaults.max_attempts.max: 2001 is not a whole number, 0 to 2000".to_owned()),
+        (
+            label("n".repeat(65)),
+            format!("rules[0].name: \"{}… is not 1 to 64 letters, digits and -_./:@+", "n".repeat(59)),
+        ),
+        (
+            group("g".repeat(257)),
+            format!("rules[0].match.group: \"{}… is not a pattern of 1 to 256 bytes", "g".repeat(59)),
+        ),
+    ] {
+        assert_eq!(faults(&text), [fault]);
+    }
+    let traffic = vec![r#"{"match":{"path":"/"},"dialect":"tmq"}"#; 65].join(",");
+    let text = format!(r#"{{"apiVersion":"ackguard/v1","traffic":[{traffic}]}}"#);
+    assert_eq!(faults(&text), ["traffic: 65 entries; expected at most 64"]);
+}
+
+#[test]
+fn a_host_is_matched_in_any_case_and_a_long_tenant_is_cut() {
+    let traffic = r#""traffic":[{"match":{"host":"Q*.Test"},"dialect":"tmq"}]"#;
+    let text = format!(
+        r#"{{"apiVersion":"ackguard/v1",{traffic},"tenant":[{{"header":"app"}}],
+        "rules":[{{"name":"a","match":{{"tenant":"a*"}}}}]}}"#
+    );
+    let policy = Policy::parse(text.as_bytes()).unwrap();
+    let long = "a".repeat(300);
+    let head = head("/", "QUEUE.tesT:80", &[("app", long.as_bytes())]);
+    assert_eq!(policy.dialect(&head), Some(Dialect::Tmq));
+    assert_eq!(policy.tenant(&head, |_| None).0, "a".repeat(256));
+}
+
+#[test]
 fn too_many_rules_or_faults_are_summed_up() {
     let rule = r#"{"name":"a","match":{}}"#;
     let text = document(&format!(r#""rules":[{}]"#, [rule; 10_001].join(",")));
