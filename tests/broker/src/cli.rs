@@ -26,7 +26,8 @@ Examples:
 RUST_LOG sets what is logged, such as RUST_LOG=tmq_broker=debug.";
 
 /// A T-MQ message broker that keeps its messages in memory.
-#[derive(Debug, Parser)]
+// Not `Debug`: it would show the secrets.
+#[derive(Parser)]
 #[command(name = "tmq-broker", version, after_help = EXAMPLES)]
 pub struct Cli {
     /// Address of the broker's port; port 0 takes a free one
@@ -97,6 +98,12 @@ pub enum UsageError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The credentials' file names no tenant: the broker would be open to all.
+    #[error("--credentials-file {}: it has no line of APPKEY=SECRET", path.display())]
+    NoCredentials {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line of the credentials' file is malformed.
     #[error("--credentials-file {}: line {line} is not APPKEY=SECRET", path.display())]
     CredentialsLine {
@@ -117,7 +124,10 @@ impl Cli {
         if let Some(path) = self.credentials_file {
             let text = std::fs::read_to_string(&path)
                 .map_err(|source| UsageError::CredentialsFile { path: path.clone(), source })?;
-            credentials.add_lines(&text).map_err(|line| UsageError::CredentialsLine { path, line })?;
+            credentials.add_lines(&text).map_err(|line| UsageError::CredentialsLine { path: path.clone(), line })?;
+            if credentials.is_empty() {
+                return Err(UsageError::NoCredentials { path });
+            }
         }
         for credential in &self.credentials {
             credentials.add(credential).map_err(|_| UsageError::Credential)?;

@@ -38,7 +38,7 @@ pub(crate) const MAX_TOPICS_PER_GROUP: usize = 256;
 pub(crate) const MAX_CONSUMERS: usize = 2_000;
 /// The most transactions that are pending at once.
 pub(crate) const MAX_PENDING_TRANSACTIONS: usize = 10_000;
-/// The bytes that pending transactions hold together.
+/// The memory that the messages of pending transactions take together, in bytes.
 pub(crate) const MAX_PENDING_TRANSACTION_BYTES: usize = 256 << 20;
 /// The most resolved transactions that are remembered, so that a repeated commit is answered alike.
 pub(crate) const MAX_RESOLVED_TRANSACTIONS: usize = 100_000;

@@ -20,6 +20,11 @@ pub(crate) enum Encoding {
     Base64,
 }
 
+/// What a message costs in memory beside its own text. Resident memory grows by 347 bytes for each of a million messages
+/// of 200 bytes, so by 147 bytes of struct, reference counts and slot; the rest is for properties' nodes and a log's
+/// growth.
+const OVERHEAD: usize = 256;
+
 /// One published message. The body stays in the spelling it was published in.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +46,12 @@ pub(crate) struct Position {
 }
 
 impl Message {
-    /// The bytes a client put into this message; what the limits and the log's budget count.
+    /// About the memory that this message takes, in bytes; what the budgets count.
+    pub(crate) fn footprint(&self) -> usize {
+        self.size() + OVERHEAD
+    }
+
+    /// The bytes a client put into this message; what the limits of requests and answers count.
     pub(crate) fn size(&self) -> usize {
         let text = |part: &Option<Box<str>>| part.as_deref().map_or(0, str::len);
         let pairs = |map: &BTreeMap<String, String>| map.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -30,6 +30,19 @@ pub enum PortError {
         /// The environment variable that sets it.
         variable: &'static str,
     },
+    /// Two services are to have the same port.
+    #[error(
+        "port {port} is both the {}'s and the {}'s: set {} or {} to another port",
+        .services[0], .services[1], .variables[0], .variables[1]
+    )]
+    Shared {
+        /// The port.
+        port: u16,
+        /// Whose it is to be.
+        services: [&'static str; 2],
+        /// The environment variables that set it.
+        variables: [&'static str; 2],
+    },
     /// The environment names no port.
     #[error("{variable}={value} is not a port: expected 1 to 65535")]
     Invalid {
@@ -75,13 +88,19 @@ impl Ports {
         })
     }
 
-    /// Makes sure that nothing listens at any of them. Envoy shares its ports (`SO_REUSEPORT`), so a second one would
+    /// Makes sure that no two are the same, and that nothing listens at any of them. Envoy shares its ports (`SO_REUSEPORT`), so a second one would
     /// start and take half of the traffic.
     ///
     /// # Errors
-    /// [`PortError::InUse`] for the first that is taken.
+    /// [`PortError::Shared`] or [`PortError::InUse`] for the first that cannot be used.
     pub fn check_free(&self) -> Result<(), PortError> {
-        for ((service, variable, _), port) in SERVICES.into_iter().zip(self.numbers()) {
+        let numbers = self.numbers();
+        for (place, ((service, variable, _), port)) in SERVICES.into_iter().zip(numbers).enumerate() {
+            let earlier = SERVICES.into_iter().zip(numbers).take(place).find(|(_, other)| port != 0 && *other == port);
+            if let Some(((other, other_variable, _), _)) = earlier {
+                let (services, variables) = ([other, service], [other_variable, variable]);
+                return Err(PortError::Shared { port, services, variables });
+            }
             if TcpListener::bind(local(port)).is_err() {
                 return Err(PortError::InUse { port, service, variable });
             }
@@ -117,6 +136,19 @@ mod tests {
             let expected = PortError::Invalid { variable: "ACKGUARD_BROKER_PORT", value: value.to_owned() };
             assert_eq!(refused, Err(expected));
         }
+    }
+
+    #[test]
+    fn a_port_of_two_services_is_named_with_both() {
+        let probe = TcpListener::bind(local(0)).unwrap();
+        let port = probe.local_addr().unwrap().port();
+        drop(probe);
+        let error = Ports { bare: port, broker_admin: port, ..Ports::EPHEMERAL }.check_free().unwrap_err();
+        let expected = format!(
+            "port {port} is both the bare gateway's and the broker admin's: \
+             set ACKGUARD_BARE_PORT or ACKGUARD_BROKER_ADMIN_PORT to another port"
+        );
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -126,6 +126,10 @@ impl Drop for OpenPoll {
             polls.open -= 1;
             if polls.open == 0 {
                 guarded.polls.remove(&self.consumer);
+            } else {
+                // It may have taken a signal with it, and a consumer that may not go on is signalled once: the next
+                // poll looks as well.
+                polls.signal.notify_one();
             }
         }
     }

@@ -67,7 +67,7 @@ impl Transactions {
         now: Timestamp,
     ) -> Result<TransactionId, Error> {
         self.expire(now);
-        let bytes = drafts.iter().map(|draft| draft.message.size()).sum::<usize>();
+        let bytes = drafts.iter().map(|draft| draft.message.footprint()).sum::<usize>();
         if self.pending.len() >= MAX_PENDING_TRANSACTIONS {
             return Err(Error::throttled("pending transactions", MAX_PENDING_TRANSACTIONS));
         }
@@ -124,5 +124,39 @@ impl Transactions {
         }
         self.order.push_back(id);
         self.resolved.insert(id, resolution);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::message::{Encoding, Message};
+    use crate::names::{MessageId, TopicName};
+    use crate::storage::{MemoryStorage, Storage};
+
+    #[test]
+    fn many_small_messages_are_bounded_by_the_memory_that_they_take() {
+        let name = TopicName::parse("orders", "topic").unwrap();
+        let log = MemoryStorage::new(usize::MAX).create_topic(&name, 1).unwrap();
+        let topic = Arc::new(Topic::new(name, log));
+        let message = Arc::new(Message {
+            message_id: MessageId { run: 0, count: 0 },
+            body: "".into(),
+            encoding: Encoding::Utf8,
+            key: None,
+            tag: None,
+            properties: BTreeMap::new(),
+            headers: BTreeMap::new(),
+        });
+        let footprint = message.footprint();
+        let drafts = vec![Draft { message, idempotency_token: None }; 1_000];
+        let mut transactions = Transactions::new(Millis(60_000));
+        let mut begin = || transactions.begin(Arc::clone(&topic), drafts.clone(), Timestamp(0));
+        for _ in 0..MAX_PENDING_TRANSACTION_BYTES / (1_000 * footprint) {
+            begin().unwrap();
+        }
+        assert!(matches!(begin(), Err(Error::Throttled { limit: MAX_PENDING_TRANSACTION_BYTES, .. })));
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
@@ -25,8 +26,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || json(StatusCode::OK, &Health { status: "ok" })))
         .fallback(async || error::response(&Error::NoRoute))
-        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+        .method_not_allowed_fallback(not_allowed)
         .with_state(app)
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Response<Body> {
+    let allowed = if uri.path() == "/admin/faults" { "GET, HEAD, POST, DELETE" } else { "GET, HEAD" };
+    error::response(&Error::Method { method: method.to_string(), allowed })
 }
 
 #[derive(Serialize)]
@@ -37,6 +43,12 @@ struct Health {
 #[derive(Deserialize, Serialize)]
 struct FaultList {
     faults: Vec<Fault>,
+}
+
+/// Whether a body is a list of faults, whatever is in the list.
+#[derive(Deserialize)]
+struct ListOrOne {
+    faults: Option<IgnoredAny>,
 }
 
 async fn ledger(State(app): State<Arc<App>>) -> Response<Body> {
@@ -51,9 +63,9 @@ async fn list_faults(State(app): State<Arc<App>>) -> Response<Body> {
 async fn add_faults(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response<Body> {
     let added = async {
         let bytes: Bytes = body::read(body, &headers, MAX_BODY_BYTES).await?;
-        let faults = match body::parse::<Fault>(&bytes) {
-            Ok(fault) => vec![fault],
-            Err(single) => body::parse::<FaultList>(&bytes).map_err(|_| single)?.faults,
+        let faults = match body::parse::<ListOrOne>(&bytes)?.faults {
+            Some(IgnoredAny) => body::parse::<FaultList>(&bytes)?.faults,
+            None => vec![body::parse::<Fault>(&bytes)?],
         };
         app.faults.add(faults)
     };

@@ -100,6 +100,9 @@ impl Fault {
     const MAX_LATENCY_MS: u64 = 60 * 60 * 1_000;
 
     fn check(&self) -> Result<(), Error> {
+        if self.operation == Target::One(Operation::Unknown) {
+            return Err(Error::invalid("operation", "a request that is no operation meets no fault"));
+        }
         if !(0.0..=1.0).contains(&self.probability) {
             return Err(Error::invalid("probability", format!("{} is not from 0 to 1", self.probability)));
         }
@@ -245,6 +248,7 @@ mod tests {
     #[test]
     fn a_fault_out_of_bounds_is_refused() {
         for (json, expected) in [
+            (r#"{"operation":"unknown","kind":"reset"}"#, "operation"),
             (r#"{"operation":"ack","kind":"reset","probability":1.5}"#, "probability"),
             (r#"{"operation":"ack","kind":"status","status":200}"#, "status"),
             (r#"{"operation":"ack","kind":"latency","latencyMs":99999999}"#, "latencyMs"),

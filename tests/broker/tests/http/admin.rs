@@ -131,6 +131,11 @@ async fn a_malformed_fault_is_refused_and_changes_nothing() {
         let answer = broker.admin(Method::POST, "/admin/faults", &fault.to_string()).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (400, &json!("InvalidArgument")), "{fault}");
     }
+    let list = json!({ "faults": [{ "operation": "pull", "kind": "reset" }, { "operation": "nap", "kind": "reset" }] });
+    let answer = broker.admin(Method::POST, "/admin/faults", &list.to_string()).await;
+    assert_eq!(answer.json()["field"], "faults[1].operation", "{answer:?}");
+    let none = broker.admin(Method::GET, "/admin/faults", "").await.ok();
+    assert_eq!(none, json!({ "faults": [] }), "all of a list, or nothing");
     let list = json!({ "faults": [{ "operation": "pull", "kind": "reset", "probability": 0 },
         { "operation": "any", "kind": "status" }] });
     assert_eq!(set(&broker, list).await["faults"].as_array().unwrap().len(), 2);
@@ -157,5 +162,9 @@ async fn metrics_and_health() {
         assert!(metrics.lines().any(|text| text == line), "{line} is not in\n{metrics}");
     }
     assert_eq!(broker.admin(Method::GET, "/nothing", "").await.json()["code"], "NotFound");
-    assert_eq!(broker.admin(Method::PUT, "/healthz", "").await.status, 405);
+    for (path, allowed) in [("/healthz", "GET, HEAD"), ("/admin/faults", "GET, HEAD, POST, DELETE")] {
+        let answer = broker.admin(Method::PUT, path, "").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (405, &json!("MethodNotAllowed")), "{path}");
+        assert_eq!(answer.headers["allow"], allowed, "{path}");
+    }
 }

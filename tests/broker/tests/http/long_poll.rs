@@ -94,6 +94,20 @@ async fn a_pause_ends_a_poll() {
     answer.refused(409, "ConsumerNotStarted", None);
 }
 
+#[tokio::test]
+async fn a_stop_ends_every_poll() {
+    let broker = Broker::start(Fixed).await;
+    broker.orders(1, 0).await;
+    let consumer = broker.consumer(json!({})).await;
+    let path = format!("{consumer}:pull");
+    let poll = async || broker.post(&path, json!({ "waitMs": 60_000 })).await.refused(409, "ConsumerNotStarted", None);
+    let stop = async {
+        broker.polls_wait(&consumer, 3).await;
+        broker.post(&format!("{consumer}:stop"), json!({})).await.ok();
+    };
+    timeout(LONG, async { tokio::join!(poll(), poll(), poll(), stop) }).await.expect("all polls end");
+}
+
 /// Opens a long poll on a connection of its own, without reading the answer.
 async fn raw_poll(broker: &Broker, consumer: &str) -> TcpStream {
     let mut stream = TcpStream::connect(broker.server.listen()).await.unwrap();

@@ -119,6 +119,7 @@ fn exit_codes() {
         (&["--heartbeat-period", "0"], 2, "--heartbeat-period"),
         (&["--credential", "nothing-but-a-secret"], 2, "--credential"),
         (&["--credentials-file", "/nonexistent/file"], 2, "/nonexistent/file"),
+        (&["--credentials-file", "/dev/null", "--listen", "192.0.2.1:1"], 2, "/dev/null: it has no line"),
         (&["--listen", "192.0.2.1:1", "--admin", "127.0.0.1:0"], 1, "192.0.2.1:1"),
     ] {
         let output = run(arguments);

@@ -120,8 +120,12 @@ async fn a_consumer_whose_poll_waits_is_not_silent() {
     let consumer = broker.consumer(json!({})).await;
     let poll = broker.pull(&consumer, json!({ "waitMs": 30_000 }));
     let look = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let partitions = broker.get(&consumer).await.ok()["partitions"].clone();
+        broker.polls_wait(&consumer, 1).await;
+        let seen = |description: &Value| description["lastSeen"].as_u64().unwrap();
+        let before = seen(&broker.get(&consumer).await.ok());
+        // Three periods later, the broker has asked itself whether it is silent.
+        let later = broker.described_until(&consumer, |description| seen(description) >= before + 150).await;
+        let partitions = later["partitions"].clone();
         broker.publish(1).await;
         partitions
     };

@@ -4,6 +4,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::{Answer, Record};
+use crate::request::chunk;
 use crate::wire::{MessageReader, Side};
 
 pub(super) async fn serve(stream: TcpStream, record: Record) {
@@ -29,10 +30,21 @@ pub(super) async fn serve(stream: TcpStream, record: Record) {
 }
 
 fn response(method: &str, answer: &Answer) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", answer.body.len());
+    let framing = match answer.trailers.as_slice() {
+        [] => format!("content-length: {}", answer.body.len()),
+        _ => "transfer-encoding: chunked".to_owned(),
+    };
+    let mut head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n");
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    let body = if method == "HEAD" { &[] } else { answer.body.as_slice() };
-    [head.as_bytes(), b"\r\n", body].concat()
+    let body = match answer.trailers.as_slice() {
+        _ if method == "HEAD" => Vec::new(),
+        [] => answer.body.clone(),
+        trailers => {
+            let trailers: String = trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            [chunk(&answer.body).as_slice(), b"0\r\n", trailers.as_bytes(), b"\r\n"].concat()
+        }
+    };
+    [head.as_bytes(), b"\r\n", &body].concat()
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -38,7 +38,14 @@ async fn exchange(request: Request<RecvStream>, mut respond: SendResponse<Bytes>
             let head = response.body(()).expect("a script's headers are headers");
             // A client that has gone wants no answer.
             if let Ok(mut stream) = respond.send_response(head, false) {
-                let _ = stream.send_data(answer.body.into(), true);
+                let _ = stream.send_data(answer.body.into(), answer.trailers.is_empty());
+                let mut trailers = HeaderMap::new();
+                for (name, value) in answer.trailers {
+                    trailers.insert(name, HeaderValue::from_static(value));
+                }
+                if !trailers.is_empty() {
+                    let _ = stream.send_trailers(trailers);
+                }
             }
         }
         Err(error) => {

@@ -29,12 +29,15 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// Trailers behind the body, which then comes in chunks.
+    pub trailers: Vec<(&'static str, &'static str)>,
 }
 
 /// 200 with an empty object, as good as any broker's answer to the filter.
 #[must_use]
 pub fn empty_object(_request: &Message) -> Answer {
-    Answer { headers: vec![("content-type", "application/json".to_owned())], body: b"{}".to_vec() }
+    let headers = vec![("content-type", "application/json".to_owned())];
+    Answer { headers, body: b"{}".to_vec(), trailers: Vec::new() }
 }
 
 /// What arrived.

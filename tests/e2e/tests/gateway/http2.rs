@@ -94,6 +94,21 @@ async fn a_subscribe_reaches_an_http2_upstream_edited() {
 }
 
 #[tokio::test]
+async fn a_method_in_lower_case_is_no_way_around_the_policy() {
+    in_both_modes(
+        |setup| setup,
+        async |gateway| {
+            let mut client = Http2Client::open(gateway.envoy.guarded()).await;
+            let response = respond(&mut client, head(SUBSCRIBE).method("post"), &[BODY.as_bytes()], None).await;
+            assert_eq!(response.header("x-ackguard").as_deref(), Some(TOLD));
+            let received = gateway.upstream.take().await;
+            assert_eq!((received.head.method(), received.text().as_str()), ("post", EDITED));
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn trailers_of_a_chunked_subscribe_arrive_behind_the_edited_body() {
     in_both_modes(
         |setup| setup,

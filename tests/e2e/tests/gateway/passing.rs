@@ -71,7 +71,7 @@ async fn a_body_that_needs_no_reading_goes_on_before_it_is_whole() {
 
 /// A pull's answer that is larger than what Envoy may hold of a response.
 fn large_answer(_request: &Message) -> Answer {
-    Answer { headers: Vec::new(), body: "message ".repeat(400_000).into() }
+    Answer { headers: Vec::new(), body: "message ".repeat(400_000).into(), trailers: Vec::new() }
 }
 
 #[tokio::test]

@@ -90,8 +90,17 @@ async fn a_tenant_may_be_a_property_of_the_connection() {
 }
 
 /// The answer to a subscribe names the consumer `c1`, as a broker's does.
-fn consumer_c1(_request: &Message) -> Answer {
-    Answer { headers: Vec::new(), body: br#"{"consumerId":"c1","state":"Created"}"#.to_vec() }
+fn consumer_c1(request: &Message) -> Answer {
+    Answer { trailers: Vec::new(), ..consumer_c1_and_trailers(request) }
+}
+
+/// The same with trailers behind it.
+fn consumer_c1_and_trailers(_request: &Message) -> Answer {
+    Answer {
+        headers: Vec::new(),
+        body: br#"{"consumerId":"c1","state":"Created"}"#.to_vec(),
+        trailers: vec![("x-end", "1")],
+    }
 }
 
 #[tokio::test]
@@ -112,6 +121,53 @@ async fn a_rule_by_topic_holds_at_the_consumers_pulls_on_every_worker() {
                     gateway.upstream.take().await;
                 }
             }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_rule_by_topic_holds_where_the_answer_has_trailers_and_where_the_pull_cannot_be_read() {
+    let mut stock = rule("stock", json!({ "topic": "stock" }), "17s");
+    stock["undecidable"] = "reject".into();
+    in_both_modes(
+        |setup| {
+            setup.script(consumer_c1_and_trailers).policy(|policy| {
+                policy["defaults"]["undecidable"] = "forward".into();
+                policy["rules"] = json!([stock]);
+            })
+        },
+        async |gateway| {
+            let (request, body) = subscribe("g", "stock");
+            gateway.guarded(&request.body(&body)).await;
+            gateway.upstream.take().await;
+            let pull = Request::consumer("g", "pull");
+            let response = gateway.guarded(&pull.body(r#"{"ackTimeout":0}"#)).await;
+            assert_eq!(response.header("x-ackguard"), told("stock", 17_000));
+            gateway.upstream.take().await;
+            for (unreadable, reason) in [
+                (pull.body("{"), "reason=malformed"),
+                (pull.clone().header("content-encoding", "gzip").body("{}"), "field=Content-Encoding; reason=encoding"),
+            ] {
+                let response = gateway.guarded(&unreadable).await;
+                let told = format!("reject; {reason}; rule=stock; policy=1");
+                assert_eq!((response.head.status(), response.header("x-ackguard")), (400, Some(told)));
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_cannot_be_remembered_is_counted() {
+    in_both_modes(
+        |setup| setup.policy(|policy| policy["rules"] = json!([rule("stock", json!({ "topic": "stock" }), "17s")])),
+        async |gateway| {
+            // The upstream's answer names no consumer.
+            let (request, body) = subscribe("g", "stock");
+            gateway.guarded(&request.body(&body)).await;
+            gateway.upstream.take().await;
+            assert_eq!(gateway.count("ackguard_evictions_total.table.subscriptions").await, 1);
         },
     )
     .await;

@@ -42,3 +42,22 @@ async fn a_clients_own_announcements_never_reach_the_upstream() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn nor_do_they_as_trailers() {
+    let spoofed = "x-ackguard: pass\r\nX-AckGuard-Policy: \u{e9}\r\nx-ack: stays\r\n";
+    let edited = br#"{"topic":"orders","ackTimeout":0,"deadLetterTopic":"d"}"#;
+    in_both_modes(
+        |setup| setup,
+        async |gateway| {
+            for request in
+                [Request::subscribe("g"), Request::new("POST", "/tmq/v1/nothing"), Request::new("PUT", "/other")]
+            {
+                gateway.guarded(&request.chunked_with_trailers([&edited[..]], spoofed)).await;
+                let received = gateway.upstream.take().await;
+                assert_eq!(received.trailers.names_with("x-ack"), ["x-ack"], "{received:?}");
+            }
+        },
+    )
+    .await;
+}

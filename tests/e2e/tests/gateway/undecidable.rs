@@ -43,7 +43,7 @@ fn faults() -> Vec<Fault> {
         topic("half-a-surrogate", r#""\ud83d""#, r#""\ud83d" is not a topic's name"#, "type"),
         topic("topic-of-wrong-type", "7", "7 is not a topic's name", "type"),
         topic("topic-null", "null", "absent; expected a topic's name", "type"),
-        topic("long-topic", &format!("\"{long}\""), "a name of 2002 bytes; expected at most 1024", "too_large"),
+        topic("long-topic", &format!("\"{long}\""), "a name of 2000 bytes; expected at most 1024", "too_large"),
         (
             "no-topic",
             br#"{"ackTimeout":0}"#.to_vec(),
@@ -84,6 +84,8 @@ fn a_coded_body_is_refused_or_forwarded_without_being_read() -> Vec<Case> {
         refused(case("gzip", "reject", "gzip"), "gzip"),
         refused(case("unknown", "reject", "x-own"), "x-own"),
         refused(case("identity-and-gzip", "reject", "identity, gzip"), "identity, gzip"),
+        refused(case("identity-then-gzip", "reject", "identity").header("content-encoding", "gzip"), "identity,gzip"),
+        refused(case("empty-then-gzip", "reject", "").header("content-encoding", "gzip"), "gzip"),
         case("gzip-forward", "forward", "gzip").unread(),
         case("identity", "reject", "Identity").edited(edited, &["clamp; field=ackTimeout; from=0; to=10000"]),
     ]

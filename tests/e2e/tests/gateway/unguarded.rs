@@ -20,7 +20,8 @@ async fn compare(gateway: &Gateway, what: &str, request: &[u8]) {
 }
 
 fn telling_answer(_request: &Message) -> Answer {
-    Answer { headers: vec![("x-odd", "a  b;c=\"d\"".to_owned())], body: vec![0, 159, 146, 150, 13, 10] }
+    let headers = vec![("x-odd", "a  b;c=\"d\"".to_owned())];
+    Answer { headers, body: vec![0, 159, 146, 150, 13, 10], trailers: vec![("x-end", "1")] }
 }
 
 #[tokio::test]
