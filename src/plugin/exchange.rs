@@ -13,7 +13,7 @@ use proxy_wasm::types::Action;
 
 use crate::dialect::{Dialect, Layout, Reading, Route};
 use crate::http::RequestHead;
-use crate::operation::{Operation, Reason, Settings, Tenant, Topic, Unreadable};
+use crate::operation::{Kind, Operation, Reason, Settings, Tenant, Topic, Unreadable};
 use crate::policy::verdict::{Outcome, Verdict};
 use crate::policy::{Caller, HostHeaders, Mode, Policy, Rule, decide, decide_unreadable};
 use crate::telemetry::{Counter, Decision, HEADER, announce};
@@ -60,9 +60,11 @@ impl Exchange {
     /// Decides on a body that arrived whole.
     fn decide(&mut self, policy: &Policy, guarded: &Guarded, body: &[u8]) -> Action {
         match guarded.dialect.read(&guarded.route, body) {
+            Ok(Reading { operation, .. }) if operation.settings == Settings::NONE => {
+                self.pass(guarded.dialect, Some(operation.kind))
+            }
             Ok(Reading { mut operation, layout }) => {
-                // Only a request that sets something is worth the look-up.
-                if operation.topic.is_none() && operation.settings != Settings::NONE {
+                if operation.topic.is_none() {
                     operation.topic = self.remembered(policy, guarded);
                 }
                 let rule = rule(policy, guarded, &operation);
@@ -74,6 +76,12 @@ impl Exchange {
             }
             Err(fault) => self.unreadable(policy, guarded, fault),
         }
+    }
+
+    /// Counts a request that asks for nothing that a policy guards.
+    fn pass(&self, dialect: Dialect, operation: Option<Kind>) -> Action {
+        self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
+        Action::Continue
     }
 
     /// The topic that a request's consumer reads, where it is remembered and a rule asks for it.
@@ -149,9 +157,12 @@ impl Exchange {
     /// Begins a request that a dialect reads.
     fn begin(&mut self, policy: &Policy, dialect: Dialect, head: &RequestHead, ends: bool) -> Action {
         let Some(route) = dialect.route(head) else {
-            self.host.count(Counter::Requests { dialect, operation: None, decision: Decision::Pass });
-            return Action::Continue;
+            return self.pass(dialect, None);
         };
+        if !route.reads_body && dialect.read(&route, &[]).is_ok() {
+            // Nothing that a rule could judge: neither tenant nor rule is worth looking for.
+            return self.pass(dialect, Some(route.kind));
+        }
         let guarded = Guarded {
             dialect,
             tenant: policy.tenant(head, |path| self.host.property(path)),

@@ -37,7 +37,7 @@ impl SharedMemory for Host {
 }
 
 impl Host {
-    /// The policy's text. Readable only while the host configures the plugin.
+    /// The policy as the host holds it: JSON, or a Struct's bytes. Readable only while the host configures the plugin.
     pub(super) fn configuration(self) -> Vec<u8> {
         let whole = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX);
         whole.ok().flatten().unwrap_or_default()

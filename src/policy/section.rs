@@ -35,7 +35,7 @@ impl<'n, 'f> Section<'n, 'f> {
     }
 
     /// The path of a field of this object.
-    pub(super) fn path(&self, name: &str) -> String {
+    fn path(&self, name: &str) -> String {
         match self.path.as_str() {
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
@@ -182,7 +182,7 @@ impl<'n, 'f> Section<'n, 'f> {
 
     /// Faults the fields that are part of the policy's version 1 and that this release does not act on: a policy
     /// that seems to be in force and is not would be worse than a refused one.
-    pub(super) fn unavailable(&mut self, names: &[&'static str]) {
+    fn unavailable(&mut self, names: &[&'static str]) {
         for name in names {
             if self.get(name).is_some() {
                 self.fault(name, "this release of AckGuard does not act on it; leave it out");
