@@ -3,18 +3,23 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Millis;
-use crate::config::Config;
+use crate::config::{Config, DiskConfig, StorageConfig};
 use crate::group::settings::{BackOff, Semantics};
 use crate::http::Credentials;
 use crate::limits::MAX_PARTITIONS;
+use crate::storage::wal::Fsync;
 
 const EXAMPLES: &str = "\
 Examples:
   tmq-broker
-      the fixed semantics on 127.0.0.1:8080, the admin port on 8081
+      the fixed semantics on 127.0.0.1:8080, the admin port on 8081, messages in memory
+  tmq-broker --data /var/lib/tmq
+      the same, but what was answered survives a crash
+  tmq-broker reconcile --data /var/lib/tmq
+      after it ended: is every message accounted for?
   tmq-broker --semantics legacy --listen 127.0.0.1:0 --admin 127.0.0.1:0
       the legacy semantics on free ports, which the line on stderr names
   tmq-broker --credentials-file tenants.txt
@@ -25,11 +30,42 @@ Examples:
 
 RUST_LOG sets what is logged, such as RUST_LOG=tmq_broker=debug.";
 
-/// A T-MQ message broker that keeps its messages in memory.
+/// A T-MQ message broker: topics, consumer groups, leases and dead letters over HTTP.
 // Not `Debug`: it would show the secrets.
 #[derive(Parser)]
-#[command(name = "tmq-broker", version, after_help = EXAMPLES)]
+#[command(name = "tmq-broker", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    #[command(subcommand)]
+    command: Option<CliCommand>,
+
+    #[command(flatten)]
+    serve: Serve,
+}
+
+/// What is done instead of serving.
+#[derive(Subcommand)]
+enum CliCommand {
+    /// Compare the messages on a disk with what became of them in each group. Lists every message whose fate is not
+    /// accounted for; exit code 0 if there is none, 1 if there is one, 2 if it cannot be told
+    Reconcile {
+        /// The directory of a broker that does not run; it is recovered first, as a start would
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+/// What the program is to do.
+#[derive(Debug)]
+pub enum Command {
+    /// To serve.
+    Serve(Box<Config>),
+    /// To compare the messages in this directory with what became of them.
+    Reconcile(PathBuf),
+}
+
+/// How to serve.
+#[derive(Args)]
+struct Serve {
     /// Address of the broker's port; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -68,12 +104,15 @@ pub struct Cli {
     partitions: u32,
 
     /// Largest body of a request
-    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
-    max_body: usize,
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, value_parser = clap::value_parser!(u64).range(..=MAX_BODY_BYTES))]
+    max_body: u64,
 
-    /// Memory for messages; a publish beyond it is answered 503
+    /// Memory for messages where there is no --data; a publish beyond it is answered 503
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     memory: usize,
+
+    #[command(flatten)]
+    disk: Disk,
 
     /// host:port that routes tell instead of the address listened on
     #[arg(long, value_name = "HOST:PORT")]
@@ -82,6 +121,77 @@ pub struct Cli {
     /// Seed of the faults' chances
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+}
+
+/// Whether and how a disk is used.
+#[derive(Args)]
+#[command(next_help_heading = "Durability")]
+struct Disk {
+    /// Keep messages and groups in this directory, so that they survive the process; without it, in memory
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    data: Option<PathBuf>,
+
+    /// When what was written is made durable: before it is answered, soon after, or when the system likes. All three
+    /// survive the end of the process; only the first survives that of the machine
+    #[arg(long, value_enum, default_value = "always", requires = "data")]
+    fsync: FsyncMode,
+
+    /// With --fsync interval: at most this long after it is answered
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..), requires = "data")]
+    fsync_interval: u64,
+
+    /// Take a snapshot whenever the journal has grown by this much; a start reads at most about this much of it
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(4096..), requires = "data")]
+    checkpoint_bytes: u64,
+
+    /// Close a segment of a partition at this size; messages are removed by whole segments
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(4096..=MAX_SEGMENT_BYTES), requires = "data")]
+    segment_bytes: u64,
+
+    /// Remove a partition's oldest messages beyond this size; never those that a group has not settled
+    #[arg(long, value_name = "BYTES", requires = "data")]
+    retention_bytes: Option<u64>,
+
+    /// Remove messages older than this; never those that a group has not settled
+    #[arg(long, value_name = "MS", requires = "data")]
+    retention_age: Option<u64>,
+
+    /// Memory for messages that were read from the disk
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, requires = "data")]
+    cache: usize,
+}
+
+/// The names of [`Fsync`] on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FsyncMode {
+    Always,
+    Interval,
+    Never,
+}
+
+/// Positions in a segment are kept in four bytes.
+const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+
+/// The largest body that `--max-body` takes: what one publish brings has to fit a record of the journal.
+const MAX_BODY_BYTES: u64 = 32 << 20;
+
+impl Disk {
+    fn config(self, memory: usize) -> StorageConfig {
+        let Some(dir) = self.data else { return StorageConfig::Memory { limit: memory } };
+        StorageConfig::Disk(DiskConfig {
+            dir,
+            fsync: match self.fsync {
+                FsyncMode::Always => Fsync::Always,
+                FsyncMode::Interval => Fsync::Interval(Millis(self.fsync_interval)),
+                FsyncMode::Never => Fsync::Never,
+            },
+            checkpoint_bytes: self.checkpoint_bytes,
+            segment_bytes: self.segment_bytes,
+            retention_bytes: self.retention_bytes,
+            retention_age: self.retention_age.map(Millis),
+            cache_bytes: self.cache,
+        })
+    }
 }
 
 /// A command line that is well-formed and cannot be followed.
@@ -119,7 +229,16 @@ impl Cli {
     ///
     /// # Errors
     /// If the credentials cannot be read.
-    pub fn config(self) -> Result<Config, UsageError> {
+    pub fn command(self) -> Result<Command, UsageError> {
+        match self.command {
+            Some(CliCommand::Reconcile { data }) => Ok(Command::Reconcile(data)),
+            None => self.serve.config().map(|config| Command::Serve(Box::new(config))),
+        }
+    }
+}
+
+impl Serve {
+    fn config(self) -> Result<Config, UsageError> {
         let mut credentials = Credentials::default();
         if let Some(path) = self.credentials_file {
             let text = std::fs::read_to_string(&path)
@@ -142,8 +261,9 @@ impl Cli {
             credentials,
             seed: self.seed,
             default_partitions: self.partitions,
-            max_body_bytes: self.max_body,
-            memory_limit: self.memory,
+            // Within MAX_BODY_BYTES.
+            max_body_bytes: self.max_body as usize,
+            storage: self.disk.config(self.memory),
             advertise: self.advertise,
         })
     }

@@ -3,15 +3,15 @@
 use std::ops::Add;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A point in time, in Unix milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Timestamp(pub(crate) u64);
 
 /// A length of time, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
@@ -31,24 +31,32 @@ impl Timestamp {
     }
 }
 
-/// The process's clock. It starts at the system's time and then runs with the monotonic clock, so that a step of
-/// the system's time neither expires a lease early nor keeps one alive.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    started: Instant,
-    epoch: Timestamp,
+/// The clock of a broker.
+#[derive(Clone, Debug)]
+pub(crate) enum Clock {
+    /// It starts at the system's time and then runs with the monotonic clock, so that a step of the system's time neither
+    /// expires a lease early nor keeps one alive.
+    Running { started: Instant, epoch: Timestamp },
+    /// It stands where a test has put it.
+    #[cfg(test)]
+    Standing(std::sync::Arc<std::sync::atomic::AtomicU64>),
 }
 
 impl Clock {
-    /// A clock that agrees with the system's time at this moment.
-    pub(crate) fn start() -> Self {
+    /// A clock that agrees with the system's time at this moment, but does not start before `earliest`: the system's
+    /// time may have stepped back since the last run.
+    pub(crate) fn start(earliest: Timestamp) -> Self {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { started: Instant::now(), epoch: Timestamp(millis(epoch)) }
+        Self::Running { started: Instant::now(), epoch: Timestamp(millis(epoch)).max(earliest) }
     }
 
     /// The present moment.
     pub(crate) fn now(&self) -> Timestamp {
-        self.epoch + Millis(millis(self.started.elapsed()))
+        match self {
+            Self::Running { started, epoch } => *epoch + Millis(millis(started.elapsed())),
+            #[cfg(test)]
+            Self::Standing(at) => Timestamp(at.load(std::sync::atomic::Ordering::Relaxed)),
+        }
     }
 }
 

@@ -1,10 +1,59 @@
 //! What a broker is started with.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::clock::Millis;
 use crate::group::settings::{BackOff, Semantics};
 use crate::http::Credentials;
+use crate::storage::wal::Fsync;
+
+/// Where messages are kept.
+#[derive(Clone, Debug)]
+pub enum StorageConfig {
+    /// In memory, gone with the process.
+    Memory {
+        /// How much memory messages may take together, in bytes.
+        limit: usize,
+    },
+    /// On a disk.
+    Disk(DiskConfig),
+}
+
+/// How a disk is used.
+#[derive(Clone, Debug)]
+pub struct DiskConfig {
+    /// The directory, which one broker alone may use.
+    pub dir: PathBuf,
+    /// When what was written is made durable.
+    pub fsync: Fsync,
+    /// A snapshot is taken once the journal has grown by this many bytes since the last.
+    pub checkpoint_bytes: u64,
+    /// A segment of a partition's log is closed once it has this many bytes.
+    pub segment_bytes: u64,
+    /// The oldest settled messages of a partition are removed once its closed segments are more than this many bytes.
+    pub retention_bytes: Option<u64>,
+    /// Settled messages are removed once they are older than this.
+    pub retention_age: Option<Millis>,
+    /// Memory for messages that were read from the disk, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl DiskConfig {
+    /// A directory with the command line's defaults.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            fsync: Fsync::Always,
+            checkpoint_bytes: 64 << 20,
+            segment_bytes: 64 << 20,
+            retention_bytes: None,
+            retention_age: None,
+            cache_bytes: 64 << 20,
+        }
+    }
+}
 
 /// What a broker is started with.
 #[derive(Debug)]
@@ -29,8 +78,8 @@ pub struct Config {
     pub default_partitions: u32,
     /// The largest body of a request, in bytes.
     pub max_body_bytes: usize,
-    /// How much memory messages may take together, in bytes.
-    pub memory_limit: usize,
+    /// Where messages are kept.
+    pub storage: StorageConfig,
     /// The `host:port` that routes tell; the address listened on where there is none.
     pub advertise: Option<String>,
 }
@@ -51,7 +100,7 @@ impl Config {
             seed: 0,
             default_partitions: 4,
             max_body_bytes: 4 << 20,
-            memory_limit: 1 << 30,
+            storage: StorageConfig::Memory { limit: 1 << 30 },
             advertise: None,
         }
     }

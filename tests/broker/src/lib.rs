@@ -24,11 +24,14 @@ mod ledger;
 mod limits;
 mod message;
 mod names;
+mod reconcile;
 mod server;
 mod storage;
 
 pub use clock::Millis;
-pub use config::Config;
+pub use config::{Config, DiskConfig, StorageConfig};
 pub use group::settings::{BackOff, Semantics};
 pub use http::Credentials;
-pub use server::{ListenError, Server};
+pub use reconcile::{ReconcileError, Reconciliation, reconcile};
+pub use server::{Server, StartError};
+pub use storage::wal::Fsync;

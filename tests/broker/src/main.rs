@@ -1,11 +1,13 @@
 //! `tmq-broker`: serves until it is told to end. Exit code 1 if it could not start, 2 for a wrong command line.
+//! `tmq-broker reconcile`: exit code 1 if a message is not accounted for, 2 if that could not be told.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tmq_broker::Server;
-use tmq_broker::cli::Cli;
+use tmq_broker::cli::{Cli, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -13,8 +15,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let config = match cli.config() {
-        Ok(config) => config,
+    let config = match cli.command() {
+        Ok(Command::Serve(config)) => *config,
+        Ok(Command::Reconcile(dir)) => return reconcile(&dir),
         Err(error) => return fail(&error, ExitCode::from(2)),
     };
     raise_file_limit();
@@ -38,8 +41,13 @@ fn raise_file_limit() {
     }
 }
 
+/// The number of the signal on the architectures of Linux but MIPS, SPARC and PA-RISC.
+const SIGXFSZ: i32 = 25;
+
 async fn serve(config: tmq_broker::Config) -> Result<(), Box<dyn std::error::Error>> {
     // Before the line that says it listens: whoever reads it may send a signal at once.
+    // A limit on the size of files is met as a disk that is full, not as the end of the process.
+    let _file_size_limit = signal(SignalKind::from_raw(SIGXFSZ))?;
     let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let semantics = config.semantics;
     let server = Server::start(config).await?;
@@ -50,6 +58,17 @@ async fn serve(config: tmq_broker::Config) -> Result<(), Box<dyn std::error::Err
     }
     server.shutdown().await;
     Ok(())
+}
+
+/// Prints what is not accounted for.
+fn reconcile(dir: &Path) -> ExitCode {
+    match tmq_broker::reconcile(dir, &mut |finding| println!("{finding}")) {
+        Ok(reconciliation) => {
+            println!("{reconciliation}");
+            if reconciliation.findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => fail(&error, ExitCode::from(2)),
+    }
 }
 
 fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {

@@ -26,7 +26,7 @@ pub(crate) enum Encoding {
 const OVERHEAD: usize = 256;
 
 /// One published message. The body stays in the spelling it was published in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Message {
     pub(crate) message_id: MessageId,
@@ -39,7 +39,7 @@ pub(crate) struct Message {
 }
 
 /// Where a message stands in its topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Position {
     pub(crate) partition: PartitionId,
     pub(crate) offset: Offset,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::Error;
 use crate::limits::MAX_NAME_BYTES;
@@ -47,6 +47,12 @@ macro_rules! name {
                 serializer.serialize_str(&self.0)
             }
         }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&<Box<str>>::deserialize(deserializer)?, "name").map_err(de::Error::custom)
+            }
+        }
     };
 }
 
@@ -60,7 +66,7 @@ name!(
 );
 
 /// One partition of a topic, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct PartitionId(pub(crate) u32);
 
@@ -72,12 +78,13 @@ impl PartitionId {
 }
 
 /// The place of a message in its partition, counted from 0 without gaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Offset(pub(crate) u64);
 
 /// One lease of one message; counted up within a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct LeaseId(pub(crate) u64);
 
 /// An identifier that is written as 16 hexadecimal digits. Drawn at random, so that one of an earlier run of the
@@ -109,8 +116,16 @@ macro_rules! identifier {
         }
 
         impl Serialize for $type {
+            /// As text for people and clients, as a number for the disk.
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            /// From the disk alone.
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                u64::deserialize(deserializer).map(Self)
             }
         }
     };
@@ -143,8 +158,20 @@ impl fmt::Display for MessageId {
 }
 
 impl Serialize for MessageId {
+    /// As text for clients, as two numbers for the disk.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (self.run, self.count).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageId {
+    /// From the disk alone.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <(u64, u64)>::deserialize(deserializer).map(|(run, count)| Self { run, count })
     }
 }
 

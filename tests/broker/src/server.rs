@@ -1,7 +1,7 @@
 //! The two ports: listening, connections, and an end that does not wait for long polls.
 
 use std::convert::Infallible;
-use std::io;
+use std::{fmt, io};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +18,18 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::Broker;
-use crate::config::Config;
+use crate::broker::{Broker, Recovered, checkpoint};
+use crate::clock::Clock;
+use crate::config::{Config, StorageConfig};
 use crate::connection::Connection;
 use crate::group::settings::Rules;
 use crate::http::fault::Faults;
 use crate::http::metrics::Metrics;
 use crate::http::{App, RequestIds, admin};
 use crate::limits::MAX_CONNECTIONS;
-use crate::storage::MemoryStorage;
+use crate::storage::disk::RealDisk;
+use crate::storage::durable::{self, DirectoryLock, DurableStorage, OpenError};
+use crate::storage::{MemoryStorage, Storage};
 
 /// How long answers under way may take once the broker is told to end.
 const FAREWELL: Duration = Duration::from_millis(700);
@@ -37,11 +40,21 @@ const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({port} port): {source}")]
-pub struct ListenError {
-    address: SocketAddr,
-    port: &'static str,
-    source: io::Error,
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({port} port): {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What is to be served there.
+        port: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What the directory holds cannot be used.
+    #[error("--data {0}")]
+    Data(String),
 }
 
 /// A running broker. Dropping it ends it as well, without a farewell.
@@ -52,21 +65,68 @@ pub struct Server {
     stopping: CancellationToken,
     broken: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    kept: Option<Kept>,
+}
+
+/// A broker whose state outlives it.
+struct Kept {
+    disk: OpenDisk,
+    broker: Arc<Broker>,
+}
+
+/// A directory in use.
+struct OpenDisk {
+    storage: Arc<DurableStorage>,
+    _lock: DirectoryLock,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
+
+/// Opens storage, and recovers what it kept.
+async fn open(
+    config: &StorageConfig,
+    rules: Rules,
+) -> Result<(Arc<dyn Storage>, Recovered, Option<OpenDisk>), StartError> {
+    let config = match config {
+        StorageConfig::Memory { limit } => {
+            return Ok((Arc::new(MemoryStorage::new(*limit)), Recovered::empty(rules), None));
+        }
+        StorageConfig::Disk(config) => config.clone(),
+    };
+    let opened = tokio::task::spawn_blocking(move || {
+        let lock = DirectoryLock::take(&config.dir)?;
+        let options = durable::Options::from(&config);
+        let fresh = || Recovered::empty(rules);
+        let (storage, recovered) = durable::open(Arc::new(RealDisk), &config.dir, options, fresh)?;
+        Ok::<_, OpenError>((OpenDisk { storage, _lock: lock }, recovered))
+    });
+    let opened = opened.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
+    let (disk, recovered) = opened.map_err(|error| StartError::Data(error.to_string()))?;
+    Ok((Arc::clone(&disk.storage) as Arc<dyn Storage>, recovered, Some(disk)))
 }
 
 impl Server {
     /// Starts a broker in the present runtime; both ports accept when it returns.
     ///
     /// # Errors
-    /// If an address cannot be listened on.
-    pub async fn start(config: Config) -> Result<Self, ListenError> {
+    /// If an address cannot be listened on, or the directory cannot be used.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
         let (broker_listener, listen) = bind(config.listen, "broker").await?;
         let (admin_listener, admin_address) = bind(config.admin, "admin").await?;
         let (stopping, broken) = (CancellationToken::new(), CancellationToken::new());
         let rules =
             Rules { semantics: config.semantics, back_off: config.back_off, heartbeat_period: config.heartbeat_period };
-        let storage = Arc::new(MemoryStorage::new(config.memory_limit));
-        let broker = Broker::new(rules, storage, config.transaction_timeout, stopping.clone());
+        let (storage, recovered, disk) = open(&config.storage, rules).await?;
+        let clock = Clock::start(recovered.time());
+        let broker = Broker::start(rules, clock, storage, recovered, config.transaction_timeout, stopping.clone());
+        let keeping = disk.as_ref().map(|disk| {
+            tokio::spawn(checkpoint::keep(Arc::clone(&broker), Arc::clone(&disk.storage)))
+        });
+        let kept = disk.map(|disk| Kept { disk, broker: Arc::clone(&broker) });
         let app = Arc::new(App {
             metrics: Metrics::new(Arc::clone(&broker)),
             broker,
@@ -86,8 +146,9 @@ impl Server {
             }
         };
         let port = BrokerPort { app, stopping: stopping.clone(), broken: broken.clone() };
-        let tasks = vec![tokio::spawn(port.accept(broker_listener)), tokio::spawn(admin)];
-        Ok(Self { listen, admin: admin_address, stopping, broken, tasks })
+        let mut tasks = vec![tokio::spawn(port.accept(broker_listener)), tokio::spawn(admin)];
+        tasks.extend(keeping);
+        Ok(Self { listen, admin: admin_address, stopping, broken, tasks, kept })
     }
 
     /// The broker's address, with its real port.
@@ -102,7 +163,8 @@ impl Server {
         self.admin
     }
 
-    /// Ends the broker within a second: long polls are answered empty, answers under way are finished.
+    /// Ends the broker within a second: long polls are answered empty, answers under way are finished. Where there is a
+    /// disk, a last snapshot is taken.
     pub async fn shutdown(mut self) {
         self.stopping.cancel();
         let tasks = std::mem::take(&mut self.tasks);
@@ -116,6 +178,10 @@ impl Server {
         if tokio::time::timeout(FAREWELL + Duration::from_millis(100), all).await.is_err() {
             abort.iter().for_each(tokio::task::AbortHandle::abort);
         }
+        if let Some(Kept { disk, broker }) = self.kept.take() {
+            checkpoint::last(&broker, &disk.storage).await;
+            disk.storage.close();
+        }
     }
 }
 
@@ -127,8 +193,8 @@ impl Drop for Server {
     }
 }
 
-async fn bind(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), ListenError> {
-    let failed = |source| ListenError { address, port, source };
+async fn bind(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, port, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))

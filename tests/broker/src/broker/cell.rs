@@ -26,6 +26,8 @@ struct Guarded {
     polls: HashMap<ConsumerId, Polls>,
     /// The moment that the timer waits for.
     armed: Option<Timestamp>,
+    /// Of what the group did last.
+    mark: Mark,
 }
 
 /// The open polls of one consumer.
@@ -36,7 +38,7 @@ struct Polls {
 
 impl GroupCell {
     pub(super) fn new(name: GroupName, group: Group) -> Self {
-        let guarded = Guarded { group, polls: HashMap::new(), armed: None };
+        let guarded = Guarded { group, polls: HashMap::new(), armed: None, mark: Mark::default() };
         Self { name, guarded: Mutex::new(guarded), rearm: Notify::new() }
     }
 
@@ -50,7 +52,8 @@ impl GroupCell {
     }
 
     /// Runs an operation at the present moment and carries its effects out. The mark is how far storage has to be
-    /// durable before the result, be it a refusal, may be told: time may have passed in the group either way.
+    /// durable before the result, be it a refusal, may be told: that of all that the group did so far, for the result
+    /// may rest on any of it.
     pub(super) fn apply<T>(
         &self,
         broker: &Broker,
@@ -71,10 +74,14 @@ impl GroupCell {
             guarded.armed = due;
             self.rearm.notify_one();
         }
+        guarded.mark = guarded.mark.max(effects.mark);
         let recorded = match effects.changes.is_empty() {
-            true => Ok(Mark::default()),
-            false => broker.storage.record(&self.name, effects.changes),
+            true => Ok(guarded.mark),
+            false => broker.storage.record(guarded.group.story(effects.changes)),
         };
+        if let Ok(mark) = recorded {
+            guarded.mark = mark;
+        }
         drop(guarded);
         // Groups are told of dead letters after this one's lock is let go: no group's lock is taken under another's.
         for name in &effects.dead_lettered {
@@ -82,7 +89,7 @@ impl GroupCell {
                 topic.announce_all(broker);
             }
         }
-        Ok((result, recorded?.max(effects.mark)))
+        Ok((result, recorded?))
     }
 
     /// Lets due events happen; returns the moment of the next.

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Broker, Draft, Subscription};
-use crate::clock::Millis;
+use super::{Broker, Draft, Recovered, Subscription};
+use crate::clock::{Clock, Millis, Timestamp};
 use crate::error::Error;
 use crate::group::PullRequest;
-use crate::group::change::Change;
+use crate::group::change::Story;
 use crate::group::lifecycle::Transition;
 use crate::group::settings::{AckTimeout, Acknowledgement, BackOff, Rules, Semantics};
 use crate::message::{Encoding, Message};
 use crate::names::{GroupName, TopicName};
-use crate::storage::{Mark, MemoryStorage, Reached, Storage, StorageError, TopicLog};
+use crate::storage::{Mark, MemoryStorage, Reached, Storage, StorageError, TopicLog, TransactionStep};
 
 /// What the disk is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,24 @@ struct GatedStorage {
 }
 
 impl Storage for GatedStorage {
-    fn create_topic(&self, topic: &TopicName, partitions: u32) -> Result<Arc<dyn TopicLog>, StorageError> {
+    fn admit(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn create_topic(&self, topic: &TopicName, partitions: u32) -> Result<(Arc<dyn TopicLog>, Mark), StorageError> {
         self.memory.create_topic(topic, partitions)
     }
 
-    fn record(&self, group: &GroupName, changes: Vec<Change>) -> Result<Mark, StorageError> {
-        self.memory.record(group, changes)
+    fn record(&self, story: Story) -> Result<Mark, StorageError> {
+        self.memory.record(story)
+    }
+
+    fn record_transaction(&self, step: &TransactionStep) -> Result<Mark, StorageError> {
+        self.memory.record_transaction(step)
+    }
+
+    fn end(&self) -> Mark {
+        self.memory.end()
     }
 
     fn durable(&self, _mark: Mark) -> Option<Reached> {
@@ -65,7 +77,7 @@ impl Stand {
         let storage = GatedStorage { memory: MemoryStorage::new(usize::MAX), disk: seen };
         let back_off = BackOff { base: Millis(0) };
         let rules = Rules { semantics: Semantics::Fixed, back_off, heartbeat_period: Millis(60_000) };
-        let broker = Broker::new(rules, Arc::new(storage), Millis(60_000), CancellationToken::new());
+        let broker = Broker::start(rules, Clock::start(Timestamp(0)), Arc::new(storage), Recovered::empty(rules), Millis(60_000), CancellationToken::new());
         let topic = TopicName::parse("orders", "topic").unwrap();
         broker.create_topic(&topic, Some(1), 1).unwrap();
         Self { broker, disk, topic, group: GroupName::parse("g", "group").unwrap() }
@@ -93,6 +105,7 @@ impl Stand {
             acknowledgement: Acknowledgement::Manual,
             dead_letter_topic: None,
             client_id: None,
+            semantics: Semantics::Fixed,
         };
         let id = self.broker.subscribe(&self.group, subscription).await.unwrap().consumer.to_string();
         self.broker.step(&self.group, &id, Transition::Start).await.unwrap();

@@ -5,34 +5,42 @@
 //! what was appended is durable.
 
 mod cell;
+pub(crate) mod checkpoint;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+mod history;
 mod poll;
+mod recovery;
 mod topic;
 mod transactions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use cell::GroupCell;
 pub(crate) use poll::Delivered;
 pub(crate) use topic::{Draft, Novelty, PublishResult};
 use topic::{MessageIds, Topic};
-pub(crate) use transactions::Resolution;
-use transactions::Transactions;
+pub(crate) use recovery::Recovered;
+pub(crate) use transactions::{Resolution, TransactionState};
+use transactions::{Pending, Transactions};
 
 use crate::clock::{Clock, Millis, Timestamp};
 use crate::error::Error;
 use crate::group::lifecycle::{Lifecycle, Transition};
-use crate::group::settings::{AckTimeout, Acknowledgement, DeadLetterTopic, Rules, Settings};
+use crate::group::settings::{AckTimeout, Acknowledgement, DeadLetterTopic, Rules, Semantics, Settings};
 use crate::group::{Description, Group, Settled};
 use crate::ledger::{GroupAccount, Ledger, TopicAccount};
 use crate::limits::{MAX_GROUPS, MAX_TOPICS};
 use crate::names::{ConsumerId, GroupName, GroupTag, MessageId, TopicName, TransactionId};
-use crate::storage::{Mark, Storage};
+use crate::storage::codec::Codec;
+use crate::storage::{Mark, Storage, TransactionStep};
 
 /// The whole broker.
 pub(crate) struct Broker {
@@ -42,6 +50,10 @@ pub(crate) struct Broker {
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
     groups: RwLock<HashMap<GroupName, Arc<GroupCell>>>,
     transactions: Mutex<Transactions>,
+    /// A transaction that is pending for longer is compensated.
+    transaction_timeout: Millis,
+    /// Told when a transaction began: its deadline may be the next.
+    transaction_begun: Notify,
     ids: MessageIds,
     stopping: CancellationToken,
 }
@@ -55,7 +67,14 @@ pub(crate) struct Subscription {
     pub(crate) acknowledgement: Acknowledgement,
     pub(crate) dead_letter_topic: Option<TopicName>,
     pub(crate) client_id: Option<Box<str>>,
+    pub(crate) semantics: Semantics,
 }
+
+/// What a commit published, and where.
+type Committed = (Arc<Topic>, Vec<PublishResult>, Mark);
+
+/// After a compensation that storage refused.
+const COMPENSATION_RETRY: Duration = Duration::from_secs(1);
 
 /// Whether a topic came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,24 +84,41 @@ pub(crate) enum Creation {
 }
 
 impl Broker {
-    /// A broker without topics. `stopping` ends its timers and its long polls; a transaction that is pending for
-    /// longer than `transaction_timeout` is compensated.
-    pub(crate) fn new(
+    /// A broker with the state that was recovered, which `clock` must not be before. `stopping` ends its timers and its long polls; a transaction that is
+    /// pending for longer than `transaction_timeout` is compensated. To be called in the runtime that it is to use.
+    pub(crate) fn start(
         rules: Rules,
+        clock: Clock,
         storage: Arc<dyn Storage>,
+        recovered: Recovered,
         transaction_timeout: Millis,
         stopping: CancellationToken,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let Recovered { topics, groups, transactions, .. } = recovered;
+        let broker = Arc::new(Self {
             rules,
-            clock: Clock::start(),
+            clock,
             storage,
-            topics: RwLock::default(),
+            topics: RwLock::new(topics),
             groups: RwLock::default(),
-            transactions: Mutex::new(Transactions::new(transaction_timeout)),
+            transactions: Mutex::new(transactions),
+            transaction_timeout,
+            transaction_begun: Notify::new(),
             ids: MessageIds::new(),
             stopping,
-        })
+        });
+        for (name, mut group) in groups {
+            group.resume(broker.now());
+            let consumed: Vec<TopicName> = group.topics().cloned().collect();
+            let cell = broker.add_group(&mut broker.groups.write(), name, group);
+            for topic in consumed {
+                if let Ok(topic) = broker.topic(&topic) {
+                    topic.add_subscriber(&cell);
+                }
+            }
+        }
+        tokio::spawn(Self::keep_transactions(Arc::clone(&broker)));
+        broker
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -99,7 +135,19 @@ impl Broker {
     }
 
     /// Makes a topic, or finds that it is there with as many partitions as asked (if any number is).
-    pub(crate) fn create_topic(
+    pub(crate) async fn create_topic(
+        &self,
+        name: &TopicName,
+        partitions: Option<u32>,
+        default: u32,
+    ) -> Result<(Creation, u32), Error> {
+        let created = self.create_topic_now(name, partitions, default)?;
+        // One that was there may not be durable yet.
+        self.durable(self.storage.end()).await?;
+        Ok(created)
+    }
+
+    fn create_topic_now(
         &self,
         name: &TopicName,
         partitions: Option<u32>,
@@ -117,7 +165,7 @@ impl Broker {
             return Err(Error::throttled("topics", MAX_TOPICS));
         }
         let partitions = partitions.unwrap_or(default);
-        let log = self.storage.create_topic(name, partitions)?;
+        let (log, _) = self.storage.create_topic(name, partitions)?;
         topics.insert(name.clone(), Arc::new(Topic::new(name.clone(), log)));
         Ok((Creation::New, partitions))
     }
@@ -127,30 +175,112 @@ impl Broker {
         Ok(self.topic(name)?.partitions())
     }
 
-    /// Publishes messages, in order.
+    /// Publishes messages, in order, kept compressed by `codec`.
     pub(crate) async fn publish(
         self: &Arc<Self>,
         name: &TopicName,
         drafts: Vec<Draft>,
+        codec: Codec,
     ) -> Result<Vec<PublishResult>, Error> {
+        self.storage.admit()?;
         let topic = self.topic(name)?;
-        let (results, mark) = topic.publish(&drafts)?;
+        let (results, mark) = topic.publish(&drafts, self.now(), codec, None)?;
         self.visible(topic, results, mark).await
     }
 
     /// Keeps messages back until the transaction is committed.
-    pub(crate) fn publish_half(&self, name: &TopicName, drafts: Vec<Draft>) -> Result<TransactionId, Error> {
-        let topic = self.topic(name)?;
-        self.transactions.lock().begin(topic, drafts, self.now())
+    pub(crate) async fn publish_half(
+        &self,
+        topic: &TopicName,
+        drafts: Vec<Draft>,
+        codec: Codec,
+    ) -> Result<TransactionId, Error> {
+        self.storage.admit()?;
+        self.topic(topic)?;
+        let deadline = self.now() + self.transaction_timeout;
+        let pending = Pending { topic: topic.clone(), drafts, codec, deadline };
+        let id = TransactionId::random();
+        let mark = {
+            let mut transactions = self.transactions.lock();
+            transactions.admit(&pending)?;
+            let mark = self.storage.record_transaction(&pending.stored(id))?;
+            transactions.begin(id, pending);
+            mark
+        };
+        self.transaction_begun.notify_one();
+        self.durable(mark).await?;
+        Ok(id)
     }
 
     /// Commits or rolls a transaction back; the same again changes nothing.
     pub(crate) async fn resolve(self: &Arc<Self>, id: TransactionId, resolution: Resolution) -> Result<(), Error> {
-        let committed = self.transactions.lock().resolve(id, resolution, self.now())?;
-        if let Some((topic, results, mark)) = committed {
-            self.visible(topic, results, mark).await?;
+        self.storage.admit()?;
+        match self.resolve_now(id, resolution)? {
+            Some((topic, results, mark)) => self.visible(topic, results, mark).await.map(|_| ()),
+            // How it was resolved before may not be durable yet.
+            None => self.durable(self.storage.end()).await,
         }
-        Ok(())
+    }
+
+    /// Where a transaction stands.
+    pub(crate) async fn transaction(&self, id: TransactionId) -> Result<TransactionState, Error> {
+        let state = self.transactions.lock().state(id).ok_or(Error::TransactionNotFound)?;
+        self.durable(self.storage.end()).await?;
+        Ok(state)
+    }
+
+    fn resolve_now(&self, id: TransactionId, resolution: Resolution) -> Result<Option<Committed>, Error> {
+        let mut transactions = self.transactions.lock();
+        match transactions.state(id).ok_or(Error::TransactionNotFound)? {
+            TransactionState::Resolved(earlier) if earlier == resolution => return Ok(None),
+            TransactionState::Resolved(earlier) => return Err(Error::TransactionResolved(earlier.as_str())),
+            TransactionState::Pending => {}
+        }
+        let committed = match resolution {
+            Resolution::Compensated => {
+                self.storage.record_transaction(&TransactionStep::Compensated { id })?;
+                None
+            }
+            Resolution::Committed => {
+                let pending = transactions.pending(id).ok_or(Error::TransactionNotFound)?;
+                let topic = self.topic(&pending.topic)?;
+                let (results, mark) = topic.publish(&pending.drafts, self.now(), pending.codec, Some(id))?;
+                Some((topic, results, mark))
+            }
+        };
+        transactions.end(id, resolution);
+        Ok(committed)
+    }
+
+    /// Checks on pending transactions at their deadlines: what is still pending is compensated.
+    async fn keep_transactions(self: Arc<Self>) {
+        loop {
+            let due = self.transactions.lock().next_due();
+            match due {
+                Some((deadline, id)) if deadline <= self.now() => {
+                    match self.resolve_now(id, Resolution::Compensated) {
+                        Ok(_) => tracing::info!(transaction = %id, "compensated: it was pending for too long"),
+                        Err(error) => {
+                            tracing::warn!(transaction = %id, %error, "it could not be compensated");
+                            tokio::time::sleep(COMPENSATION_RETRY).await;
+                        }
+                    }
+                }
+                Some((deadline, _)) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(self.now().until(deadline)) => {}
+                        () = self.transaction_begun.notified() => {}
+                        () = self.stopping.cancelled() => return,
+                    }
+                }
+                None => {
+                    tokio::select! {
+                        () = self.transaction_begun.notified() => {}
+                        () = self.stopping.cancelled() => return,
+                    }
+                }
+            }
+        }
     }
 
     /// Adds a consumer. The dead-letter topic is made if there is none.
@@ -159,6 +289,7 @@ impl Broker {
         group: &GroupName,
         asked: Subscription,
     ) -> Result<Description, Error> {
+        self.storage.admit()?;
         let topic = self.topic(&asked.topic)?;
         let dead_letter = match asked.dead_letter_topic {
             None => None,
@@ -166,7 +297,7 @@ impl Broker {
                 return Err(Error::invalid("deadLetterTopic", "a topic cannot be its own dead-letter topic"));
             }
             Some(name) => {
-                self.create_topic(&name, None, topic.partitions())?;
+                self.create_topic(&name, None, topic.partitions()).await?;
                 let log = Arc::clone(self.topic(&name)?.log());
                 Some(DeadLetterTopic { name, log })
             }
@@ -178,13 +309,15 @@ impl Broker {
             acknowledgement: asked.acknowledgement,
             dead_letter,
             client_id: asked.client_id,
+            semantics: asked.semantics,
         };
         let cell = self.group_or_new(group)?;
         let id = ConsumerId::random();
         let log = Arc::clone(topic.log());
-        let description = self.apply(&cell, |state, now| state.subscribe(id, settings, &log, now)).await?;
-        topic.add_subscriber(&cell);
-        Ok(description)
+        let subscribe = |state: &mut Group, now| state.subscribe(id, settings, &log, now);
+        let (description, mark) = topic.subscribe(&cell, || cell.apply(self, subscribe))?;
+        self.durable(mark).await?;
+        description
     }
 
     /// Takes a step of a consumer's lifecycle.
@@ -193,9 +326,10 @@ impl Broker {
         self.apply(&cell, |state, now| state.step(id, step, now)).await
     }
 
-    pub(crate) async fn describe(&self, group: &GroupName, id: &str) -> Result<Description, Error> {
+    pub(crate) fn describe(&self, group: &GroupName, id: &str) -> Result<Description, Error> {
         let (cell, id) = self.consumer(group, id)?;
-        self.apply(&cell, |state, now| state.describe(id, now)).await
+        // It promises nothing, so it is answered whatever the disk does.
+        cell.apply(self, |state, now| state.describe(id, now))?.0
     }
 
     pub(crate) async fn ack(
@@ -229,8 +363,16 @@ impl Broker {
         self.apply(&cell, |state, now| state.heartbeat(id, receipts, ack_timeout, now)).await
     }
 
-    /// The account of everything. A group's entries are taken under its lock.
-    pub(crate) fn ledger(&self) -> Ledger {
+    /// The account of everything. A group's entries are taken under its lock. It is told once all that it tells of is
+    /// durable.
+    pub(crate) async fn ledger(&self) -> Result<Ledger, Error> {
+        let ledger = self.ledger_now();
+        self.durable(self.storage.end()).await?;
+        Ok(ledger)
+    }
+
+    /// The account of everything, of what is not durable yet as well.
+    pub(crate) fn ledger_now(&self) -> Ledger {
         let mut topics: Vec<TopicAccount> = self.topics.read().values().map(|topic| topic.account()).collect();
         topics.sort_unstable_by(|one, other| one.topic.cmp(&other.topic));
         let cells: Vec<Arc<GroupCell>> = self.groups.read().values().cloned().collect();
@@ -264,10 +406,20 @@ impl Broker {
         if groups.len() >= MAX_GROUPS {
             return Err(Error::throttled("groups", MAX_GROUPS));
         }
-        let cell = Arc::new(GroupCell::new(name.clone(), Group::new(self.rules, GroupTag::random())));
-        groups.insert(name.clone(), Arc::clone(&cell));
+        let group = Group::new(name.clone(), self.rules, GroupTag::random());
+        Ok(self.add_group(&mut groups, name.clone(), group))
+    }
+
+    fn add_group(
+        self: &Arc<Self>,
+        groups: &mut HashMap<GroupName, Arc<GroupCell>>,
+        name: GroupName,
+        group: Group,
+    ) -> Arc<GroupCell> {
+        let cell = Arc::new(GroupCell::new(name.clone(), group));
+        groups.insert(name, Arc::clone(&cell));
         tokio::spawn(cell::keep_time(Arc::clone(self), Arc::clone(&cell)));
-        Ok(cell)
+        cell
     }
 
     /// Runs an operation on a group, and waits until what it changed is durable.
@@ -276,6 +428,7 @@ impl Broker {
         cell: &GroupCell,
         operation: impl FnOnce(&mut Group, Timestamp) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.storage.admit()?;
         let (result, mark) = cell.apply(self, operation)?;
         self.durable(mark).await?;
         result

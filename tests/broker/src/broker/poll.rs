@@ -44,9 +44,27 @@ impl Broker {
         }
     }
 
-    fn read(pulled: Pulled) -> Result<Delivered, Error> {
-        let read = |Delivery { position, .. }: &Delivery| pulled.log.read(position.partition, position.offset);
-        let messages = pulled.deliveries.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Delivered { pulled, messages })
+    /// Reads what was delivered. A message that the log cannot give back is not delivered: its lease runs out, and it is
+    /// tried again, until somebody looks at the damage. The others go their way.
+    fn read(mut pulled: Pulled) -> Result<Delivered, Error> {
+        let mut messages = Vec::with_capacity(pulled.deliveries.len());
+        let mut unreadable = None;
+        pulled.deliveries.retain(|Delivery { position, .. }| {
+            match pulled.log.read(position.partition, position.offset) {
+                Ok(message) => {
+                    messages.push(message);
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(topic = %pulled.settings.topic, %error, "a message could not be read");
+                    unreadable = Some(error);
+                    false
+                }
+            }
+        });
+        match unreadable {
+            Some(error) if messages.is_empty() => Err(error.into()),
+            _ => Ok(Delivered { pulled, messages }),
+        }
     }
 }

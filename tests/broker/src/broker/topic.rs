@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use super::{Broker, GroupCell};
+use crate::clock::Timestamp;
 use crate::ledger::TopicAccount;
 use crate::limits::MAX_TOKENS_PER_TOPIC;
 use crate::message::{Message, Position, partition_of_key};
-use crate::names::{MessageId, PartitionId, TopicName};
-use crate::storage::{Mark, StorageError, TopicLog};
+use crate::names::{MessageId, PartitionId, TopicName, TransactionId};
+use crate::storage::codec::Codec;
+use crate::storage::{Batch, Cause, Mark, StorageError, TokenResult, TopicLog};
 
 /// A message that a client wants to publish, its values within their bounds.
 #[derive(Clone, Debug)]
@@ -63,10 +65,24 @@ pub(super) struct Topic {
 
 /// What a publish needs to know of those before it.
 #[derive(Default)]
-struct Sequence {
+pub(super) struct Sequence {
     /// The partition of the next message without a key.
     turn: u32,
     tokens: Tokens,
+    /// Of the last publish.
+    mark: Mark,
+}
+
+impl Sequence {
+    /// Goes on after the partition that the last message without a key went to.
+    pub(super) fn resume_turn(&mut self, turn: u32) {
+        self.turn = turn;
+    }
+
+    /// Remembers the result of a message with an idempotency token.
+    pub(super) fn remember(&mut self, token: Arc<str>, result: PublishResult) {
+        self.tokens.insert(token, result);
+    }
 }
 
 impl Topic {
@@ -89,8 +105,15 @@ impl Topic {
     }
 
     /// Appends messages in order: one with a key to the key's partition, others to the partitions in turn. Whole or
-    /// not at all.
-    pub(super) fn publish(&self, drafts: &[Draft]) -> Result<(Vec<PublishResult>, Mark), StorageError> {
+    /// not at all. The mark is that of every result, duplicates included: what the first publish of a token was told
+    /// may not be durable yet. `commits` is the transaction whose messages these are.
+    pub(super) fn publish(
+        &self,
+        drafts: &[Draft],
+        now: Timestamp,
+        codec: Codec,
+        commits: Option<TransactionId>,
+    ) -> Result<(Vec<PublishResult>, Mark), StorageError> {
         let mut sequence = self.sequence.lock();
         let mut batch = Vec::with_capacity(drafts.len());
         let mut places = Vec::with_capacity(drafts.len());
@@ -119,11 +142,20 @@ impl Topic {
             batch.push((partition, Arc::clone(message)));
         }
         let message_ids: Vec<MessageId> = batch.iter().map(|(_, message)| message.message_id).collect();
-        let appended = self.log.append(batch)?;
+        let tokens = fresh.iter().map(|(token, index)| (Arc::clone(token), *index)).collect();
+        let (positions, mark) = match batch.is_empty() && commits.is_none() {
+            true => (Vec::new(), sequence.mark),
+            false => {
+                let batch = Batch { messages: batch, now, codec, cause: Cause::Publish { tokens, turn, commits } };
+                let appended = self.log.append(batch).map_err(|(error, _)| error)?;
+                (appended.positions, appended.mark)
+            }
+        };
+        sequence.mark = mark;
         sequence.turn = turn;
         let result = |index: usize, novelty| PublishResult {
             message_id: message_ids[index],
-            position: appended.positions[index],
+            position: positions[index],
             novelty,
         };
         for (token, index) in fresh {
@@ -133,11 +165,41 @@ impl Topic {
             Place::Earlier(first) => first,
             Place::Batch { index, novelty } => result(index, novelty),
         });
-        Ok((results.collect(), appended.mark))
+        Ok((results.collect(), mark))
     }
 
-    pub(super) fn add_subscriber(&self, cell: &Arc<GroupCell>) {
+    /// Rebuilds what a publish needs to know of those before it.
+    pub(super) fn restore(&self, change: impl FnOnce(&mut Sequence)) {
+        change(&mut self.sequence.lock());
+    }
+
+    /// The partition of the last message without a key and the tokens, the oldest first, with what `end` says while no
+    /// message is published.
+    pub(super) fn sequence(&self, end: impl FnOnce() -> Mark) -> (u32, Vec<TokenResult>, Mark) {
+        let sequence = self.sequence.lock();
+        (sequence.turn, sequence.tokens.all(), end())
+    }
+
+    /// Runs a subscribe, after which the group is told of what is published. Old messages are not removed meanwhile: the
+    /// group starts at one that is there.
+    pub(super) fn subscribe<T>(&self, cell: &Arc<GroupCell>, subscribe: impl FnOnce() -> T) -> T {
         let mut subscribers = self.subscribers.write();
+        let result = subscribe();
+        Self::add(&mut subscribers, cell);
+        result
+    }
+
+    /// Has the group told of what is published.
+    pub(super) fn add_subscriber(&self, cell: &Arc<GroupCell>) {
+        Self::add(&mut self.subscribers.write(), cell);
+    }
+
+    /// Runs something for which no group may begin to consume the topic.
+    pub(super) fn with_subscribers<T>(&self, run: impl FnOnce(&[Arc<GroupCell>]) -> T) -> T {
+        run(&self.subscribers.read())
+    }
+
+    fn add(subscribers: &mut Vec<Arc<GroupCell>>, cell: &Arc<GroupCell>) {
         if !subscribers.iter().any(|known| Arc::ptr_eq(known, cell)) {
             subscribers.push(Arc::clone(cell));
         }
@@ -183,6 +245,14 @@ struct Tokens {
 }
 
 impl Tokens {
+    fn all(&self) -> Vec<TokenResult> {
+        let stored = |token: &Arc<str>| {
+            let PublishResult { message_id, position, .. } = self.results[token];
+            TokenResult { token: Box::from(&**token), message_id, position }
+        };
+        self.order.iter().map(stored).collect()
+    }
+
     fn get(&self, token: &str) -> Option<PublishResult> {
         self.results.get(token).copied()
     }

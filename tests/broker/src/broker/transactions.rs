@@ -1,20 +1,39 @@
 //! Transactional publishes: messages that nobody sees before their commit.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::topic::{Draft, PublishResult, Topic};
-use crate::clock::{Millis, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::topic::Draft;
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::limits::{MAX_PENDING_TRANSACTION_BYTES, MAX_PENDING_TRANSACTIONS, MAX_RESOLVED_TRANSACTIONS};
-use crate::names::TransactionId;
-use crate::storage::Mark;
+use crate::names::{TopicName, TransactionId};
+use crate::storage::codec::Codec;
+use crate::storage::{StoredDraft, TransactionStep};
 
 /// How a transaction ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Resolution {
     Committed,
     Compensated,
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransactionState {
+    Pending,
+    Resolved(Resolution),
+}
+
+impl TransactionState {
+    /// The state as the protocol names it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Resolved(resolution) => resolution.as_str(),
+        }
+    }
 }
 
 impl Resolution {
@@ -27,95 +46,84 @@ impl Resolution {
     }
 }
 
-/// What a commit published, and where.
-pub(super) type Committed = (Arc<Topic>, Vec<PublishResult>, Mark);
+/// A transaction that is not resolved.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) topic: TopicName,
+    pub(super) drafts: Vec<Draft>,
+    pub(super) codec: Codec,
+    /// It is compensated at this moment.
+    pub(super) deadline: Timestamp,
+}
+
+impl Pending {
+    fn footprint(&self) -> usize {
+        self.drafts.iter().map(|draft| draft.message.footprint()).sum()
+    }
+
+    /// How it began, as it is kept on disk.
+    pub(super) fn stored(&self, id: TransactionId) -> TransactionStep {
+        let drafts = self.drafts.iter().map(|draft| StoredDraft {
+            message: (*draft.message).clone(),
+            token: draft.idempotency_token.as_deref().map(Box::from),
+        });
+        TransactionStep::Begun {
+            id,
+            topic: self.topic.clone(),
+            deadline: self.deadline,
+            codec: self.codec,
+            drafts: drafts.collect(),
+        }
+    }
+}
 
 /// All transactions: those that are pending, and the newest of those that are resolved.
+#[derive(Default)]
 pub(super) struct Transactions {
-    timeout: Millis,
     pending: HashMap<TransactionId, Pending>,
-    /// The pending ones in the order of their deadlines, resolved ones still among them.
-    deadlines: VecDeque<(Timestamp, TransactionId)>,
+    deadlines: BTreeSet<(Timestamp, TransactionId)>,
     bytes: usize,
     resolved: HashMap<TransactionId, Resolution>,
     order: VecDeque<TransactionId>,
 }
 
-struct Pending {
-    topic: Arc<Topic>,
-    drafts: Vec<Draft>,
-    bytes: usize,
-}
-
 impl Transactions {
-    pub(super) fn new(timeout: Millis) -> Self {
-        Self {
-            timeout,
-            pending: HashMap::new(),
-            deadlines: VecDeque::new(),
-            bytes: 0,
-            resolved: HashMap::new(),
-            order: VecDeque::new(),
-        }
-    }
-
-    /// Keeps drafts for a topic until they are resolved.
-    pub(super) fn begin(
-        &mut self,
-        topic: Arc<Topic>,
-        drafts: Vec<Draft>,
-        now: Timestamp,
-    ) -> Result<TransactionId, Error> {
-        self.expire(now);
-        let bytes = drafts.iter().map(|draft| draft.message.footprint()).sum::<usize>();
+    /// Whether one more transaction is within the bounds.
+    pub(super) fn admit(&self, pending: &Pending) -> Result<(), Error> {
         if self.pending.len() >= MAX_PENDING_TRANSACTIONS {
             return Err(Error::throttled("pending transactions", MAX_PENDING_TRANSACTIONS));
         }
-        if self.bytes + bytes > MAX_PENDING_TRANSACTION_BYTES {
+        if self.bytes + pending.footprint() > MAX_PENDING_TRANSACTION_BYTES {
             return Err(Error::throttled("bytes of pending transactions", MAX_PENDING_TRANSACTION_BYTES));
         }
-        self.bytes += bytes;
-        let id = TransactionId::random();
-        self.deadlines.push_back((now + self.timeout, id));
-        self.pending.insert(id, Pending { topic, drafts, bytes });
-        Ok(id)
+        Ok(())
     }
 
-    /// Ends a transaction. A commit that storage refuses leaves it pending.
-    pub(super) fn resolve(
-        &mut self,
-        id: TransactionId,
-        resolution: Resolution,
-        now: Timestamp,
-    ) -> Result<Option<Committed>, Error> {
-        self.expire(now);
-        if let Some(&earlier) = self.resolved.get(&id) {
-            return if earlier == resolution { Ok(None) } else { Err(Error::TransactionResolved(earlier.as_str())) };
-        }
-        let pending = self.pending.get(&id).ok_or(Error::TransactionNotFound)?;
-        let committed = match resolution {
-            Resolution::Compensated => None,
-            Resolution::Committed => {
-                let (results, mark) = pending.topic.publish(&pending.drafts)?;
-                Some((Arc::clone(&pending.topic), results, mark))
-            }
-        };
-        self.end(id, resolution);
-        Ok(committed)
+    /// Keeps messages back until they are resolved.
+    pub(super) fn begin(&mut self, id: TransactionId, pending: Pending) {
+        self.bytes += pending.footprint();
+        self.deadlines.insert((pending.deadline, id));
+        self.pending.insert(id, pending);
     }
 
-    /// Compensates those that were pending for too long.
-    fn expire(&mut self, now: Timestamp) {
-        while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
-            if self.pending.contains_key(&id) {
-                self.end(id, Resolution::Compensated);
-            }
+    /// Where a transaction stands; `None` for one that is unknown, or resolved too long ago.
+    pub(super) fn state(&self, id: TransactionId) -> Option<TransactionState> {
+        match self.resolved.get(&id) {
+            Some(&resolution) => Some(TransactionState::Resolved(resolution)),
+            None => self.pending.contains_key(&id).then_some(TransactionState::Pending),
         }
     }
 
-    fn end(&mut self, id: TransactionId, resolution: Resolution) {
+    /// What a pending transaction holds back.
+    pub(super) fn pending(&self, id: TransactionId) -> Option<&Pending> {
+        self.pending.get(&id)
+    }
+
+    /// Notes how a transaction ended.
+    pub(super) fn end(&mut self, id: TransactionId, resolution: Resolution) {
         if let Some(pending) = self.pending.remove(&id) {
-            self.bytes -= pending.bytes;
+            self.bytes -= pending.footprint();
+            self.deadlines.remove(&(pending.deadline, id));
         }
         if self.order.len() >= MAX_RESOLVED_TRANSACTIONS
             && let Some(oldest) = self.order.pop_front()
@@ -125,22 +133,33 @@ impl Transactions {
         self.order.push_back(id);
         self.resolved.insert(id, resolution);
     }
+
+    /// The next pending transaction to be compensated, and when.
+    pub(super) fn next_due(&self) -> Option<(Timestamp, TransactionId)> {
+        self.deadlines.first().copied()
+    }
+
+    /// Those that are pending.
+    pub(super) fn all_pending(&self) -> impl Iterator<Item = (TransactionId, &Pending)> {
+        self.pending.iter().map(|(id, pending)| (*id, pending))
+    }
+
+    /// Those that are resolved, the oldest first.
+    pub(super) fn all_resolved(&self) -> Vec<(TransactionId, Resolution)> {
+        self.order.iter().map(|id| (*id, self.resolved[id])).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use super::*;
     use crate::message::{Encoding, Message};
-    use crate::names::{MessageId, TopicName};
-    use crate::storage::{MemoryStorage, Storage};
+    use crate::names::MessageId;
 
-    #[test]
-    fn many_small_messages_are_bounded_by_the_memory_that_they_take() {
-        let name = TopicName::parse("orders", "topic").unwrap();
-        let log = MemoryStorage::new(usize::MAX).create_topic(&name, 1).unwrap();
-        let topic = Arc::new(Topic::new(name, log));
+    fn pending(messages: usize) -> Pending {
         let message = Arc::new(Message {
             message_id: MessageId { run: 0, count: 0 },
             body: "".into(),
@@ -150,13 +169,39 @@ mod tests {
             properties: BTreeMap::new(),
             headers: BTreeMap::new(),
         });
-        let footprint = message.footprint();
-        let drafts = vec![Draft { message, idempotency_token: None }; 1_000];
-        let mut transactions = Transactions::new(Millis(60_000));
-        let mut begin = || transactions.begin(Arc::clone(&topic), drafts.clone(), Timestamp(0));
-        for _ in 0..MAX_PENDING_TRANSACTION_BYTES / (1_000 * footprint) {
-            begin().unwrap();
+        Pending {
+            topic: TopicName::parse("orders", "topic").unwrap(),
+            drafts: vec![Draft { message, idempotency_token: None }; messages],
+            codec: Codec::None,
+            deadline: Timestamp(60_000),
         }
-        assert!(matches!(begin(), Err(Error::Throttled { limit: MAX_PENDING_TRANSACTION_BYTES, .. })));
+    }
+
+    #[test]
+    fn many_small_messages_are_bounded_by_the_memory_that_they_take() {
+        let mut transactions = Transactions::default();
+        let one = pending(1_000);
+        let room = MAX_PENDING_TRANSACTION_BYTES / one.footprint();
+        for id in 0..room as u64 {
+            transactions.admit(&one).unwrap();
+            transactions.begin(TransactionId(id), one.clone());
+        }
+        let refused = transactions.admit(&one);
+        assert!(matches!(refused, Err(Error::Throttled { limit: MAX_PENDING_TRANSACTION_BYTES, .. })));
+        transactions.end(TransactionId(0), Resolution::Compensated);
+        transactions.admit(&one).unwrap();
+    }
+
+    #[test]
+    fn the_newest_resolved_ones_are_remembered() {
+        let mut transactions = Transactions::default();
+        for id in 0..=MAX_RESOLVED_TRANSACTIONS as u64 {
+            transactions.begin(TransactionId(id), pending(1));
+            transactions.end(TransactionId(id), Resolution::Committed);
+        }
+        assert_eq!(transactions.state(TransactionId(0)), None);
+        assert_eq!(transactions.state(TransactionId(1)), Some(TransactionState::Resolved(Resolution::Committed)));
+        assert_eq!(transactions.all_resolved().len(), MAX_RESOLVED_TRANSACTIONS);
+        assert_eq!((transactions.next_due(), transactions.bytes), (None, 0));
     }
 }

@@ -1,32 +1,46 @@
-//! What happened in a group, in order: what a journal of the group has to keep.
+//! What happened in a group, in order: what a journal of the group has to keep, and all that is needed to tell the
+//! group's story again after a crash.
 
-use crate::clock::Timestamp;
-use crate::message::Position;
-use crate::names::{ConsumerId, LeaseId, TopicName};
-use crate::storage::Mark;
+use serde::{Deserialize, Serialize};
 
 use super::lifecycle::Lifecycle;
+use super::settings::StoredSettings;
+use crate::clock::Timestamp;
+use crate::message::Position;
+use crate::names::{ConsumerId, GroupName, GroupTag, LeaseId, TopicName};
+use crate::storage::Mark;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
-    /// A consumer subscribed to a topic, which becomes the group's if it was not.
-    Subscribed { consumer: ConsumerId, topic: TopicName },
+    /// A consumer subscribed; the topic of its settings becomes the group's, at the end of its list of topics, if it
+    /// was not.
+    Subscribed { consumer: ConsumerId, settings: StoredSettings },
     /// A consumer took a step of its lifecycle.
     Stepped { consumer: ConsumerId, state: Lifecycle },
+    /// A consumer takes part from now on.
+    Joined { consumer: ConsumerId },
+    /// A consumer takes part no more: it stopped, or was silent.
+    Left { consumer: ConsumerId },
+    /// A consumer that had been away for long made room for another.
+    Dropped { consumer: ConsumerId },
+    /// The partitions of a topic, by its place in the group's list of topics, belong to these consumers.
+    Shared { topic: u32, owners: Vec<Option<ConsumerId>> },
     /// A message of a topic, by its place in the group's list of topics, came to be this.
-    Message { topic: usize, position: Position, fate: Fate },
+    Message { topic: u32, position: Position, fate: Fate },
     /// A lease got a new deadline.
     Extended { lease: LeaseId, deadline: Timestamp },
 }
 
 /// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Fate {
     /// It is with a consumer.
     Leased {
         lease: LeaseId,
         consumer: ConsumerId,
+        reconsume_times: u32,
+        ack_timeout: crate::clock::Millis,
         deadline: Timestamp,
     },
     /// It is ready again from `at` on.
@@ -40,6 +54,18 @@ pub(crate) enum Fate {
     DeadLettered,
     Archived,
     Forgotten,
+}
+
+/// What happened in one group up to a moment: one unit, kept whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Story {
+    pub(crate) group: GroupName,
+    pub(crate) tag: GroupTag,
+    /// The group's time after it.
+    pub(crate) now: Timestamp,
+    /// The first lease id that was not given out by then; deliveries that were settled as they were made count too.
+    pub(crate) next_lease: LeaseId,
+    pub(crate) changes: Vec<Change>,
 }
 
 /// What an operation leaves for the edge to do.

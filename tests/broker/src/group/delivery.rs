@@ -123,7 +123,7 @@ impl Group {
             Terms::Failed => self.fail(message, settings, reconsume_times, Failure::ZeroAckTimeout),
             Terms::Leased { ack_timeout, deadline } => {
                 self.partition(message).leases.insert(id);
-                self.note(message, Fate::Leased { lease: id, consumer, deadline });
+                self.note(message, Fate::Leased { lease: id, consumer, reconsume_times, ack_timeout, deadline });
                 let settings = Arc::clone(settings);
                 self.leases.insert(id, Lease { message, consumer, settings, reconsume_times, ack_timeout, deadline });
             }

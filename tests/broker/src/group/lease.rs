@@ -33,6 +33,11 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
+    /// The first id that was not given out.
+    pub(crate) fn next_unused(&self) -> LeaseId {
+        LeaseId(self.next)
+    }
+
     /// An id that no lease of this group has had.
     pub(crate) fn next_id(&mut self) -> LeaseId {
         let id = LeaseId(self.next);

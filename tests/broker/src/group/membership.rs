@@ -65,7 +65,7 @@ impl Group {
             return Err(Error::throttled("topics of a group", MAX_TOPICS_PER_GROUP));
         }
         self.make_room()?;
-        self.effects.changes.push(Change::Subscribed { consumer: id, topic: settings.topic.clone() });
+        self.effects.changes.push(Change::Subscribed { consumer: id, settings: settings.stored() });
         let topic = known.unwrap_or_else(|| {
             self.topics.push(Progress::new(settings.topic.clone(), Arc::clone(log)));
             self.topics.len() - 1

@@ -19,7 +19,7 @@ mod settlement;
 
 use std::collections::{BTreeMap, HashMap};
 
-use change::{Change, Effects, Fate};
+use change::{Change, Effects, Fate, Story};
 pub(crate) use delivery::{Delivery, PullRequest, Pulled};
 use lease::Leases;
 use membership::Consumer;
@@ -31,10 +31,11 @@ pub(crate) use settlement::{FailedReceipt, Settled};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::ledger::Entry;
-use crate::names::{ConsumerId, GroupTag, PartitionId, TopicName};
+use crate::names::{ConsumerId, GroupName, GroupTag, PartitionId, TopicName};
 
 /// One consumer group.
 pub(crate) struct Group {
+    name: GroupName,
     rules: Rules,
     tag: GroupTag,
     now: Timestamp,
@@ -58,8 +59,9 @@ struct Rest {
 
 impl Group {
     /// A group without consumers. `tag` marks its receipts.
-    pub(crate) fn new(rules: Rules, tag: GroupTag) -> Self {
+    pub(crate) fn new(name: GroupName, rules: Rules, tag: GroupTag) -> Self {
         Self {
+            name,
             rules,
             tag,
             now: Timestamp::default(),
@@ -77,6 +79,12 @@ impl Group {
     /// What the operations since the last call leave to be done.
     pub(crate) fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.effects)
+    }
+
+    /// These changes, as what happened up to now.
+    pub(crate) fn story(&self, changes: Vec<Change>) -> Story {
+        let (group, tag) = (self.name.clone(), self.tag);
+        Story { group, tag, now: self.now, next_lease: self.leases.next_unused(), changes }
     }
 
     /// The next moment at which something happens by itself.
@@ -147,7 +155,8 @@ impl Group {
 
     fn note(&mut self, message: MessageRef, fate: Fate) {
         let MessageRef { topic, position } = message;
-        self.effects.changes.push(Change::Message { topic, position, fate });
+        // A group has at most MAX_TOPICS_PER_GROUP topics.
+        self.effects.changes.push(Change::Message { topic: topic as u32, position, fate });
     }
 
     fn consumer(&self, id: ConsumerId) -> Result<&Consumer, Error> {

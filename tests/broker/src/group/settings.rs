@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Millis;
 use crate::error::Error;
@@ -129,6 +129,19 @@ pub(crate) struct DeadLetterTopic {
     pub(crate) log: Arc<dyn TopicLog>,
 }
 
+/// A consumer's settings as they are kept on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredSettings {
+    pub(crate) topic: TopicName,
+    /// In milliseconds; 0 is the legacy semantics' zero.
+    pub(crate) ack_timeout: Millis,
+    pub(crate) max_reconsume_times: u32,
+    pub(crate) auto_ack: bool,
+    pub(crate) dead_letter_topic: Option<TopicName>,
+    pub(crate) client_id: Option<Box<str>>,
+    pub(crate) legacy: bool,
+}
+
 /// A consumer's effective settings; fixed from its subscribe on.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -138,6 +151,23 @@ pub(crate) struct Settings {
     pub(crate) acknowledgement: Acknowledgement,
     pub(crate) dead_letter: Option<DeadLetterTopic>,
     pub(crate) client_id: Option<Box<str>>,
+    /// How its deliveries fare: by the broker's semantics, or by the client's version where that is older.
+    pub(crate) semantics: Semantics,
+}
+
+impl Settings {
+    /// These settings as they are kept on disk.
+    pub(crate) fn stored(&self) -> StoredSettings {
+        StoredSettings {
+            topic: self.topic.clone(),
+            ack_timeout: self.ack_timeout.millis(),
+            max_reconsume_times: self.max_reconsume_times,
+            auto_ack: self.acknowledgement == Acknowledgement::Auto,
+            dead_letter_topic: self.dead_letter.as_ref().map(|dead_letter| dead_letter.name.clone()),
+            client_id: self.client_id.clone(),
+            legacy: self.semantics == Semantics::Legacy,
+        }
+    }
 }
 
 #[cfg(test)]

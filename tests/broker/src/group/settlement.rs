@@ -9,7 +9,8 @@ use crate::clock::{Millis, Timestamp};
 use crate::error::Error;
 use crate::message::partition_of_key;
 use crate::names::{ConsumerId, LeaseId, PartitionId, Receipt};
-use crate::storage::StorageError;
+use crate::storage::codec::Codec;
+use crate::storage::{Batch, Cause, StorageError};
 use std::sync::Arc;
 
 /// Why a delivery failed.
@@ -146,10 +147,7 @@ impl Group {
         match &settings.dead_letter {
             // The legacy semantics' defect, kept on purpose: without time to acknowledge there is no dead letter.
             Some(dead_letter) if failure != Failure::ZeroAckTimeout => match self.dead_letter(message, dead_letter) {
-                Ok(()) => {
-                    self.topics[message.topic].totals.dead_lettered += 1;
-                    self.note(message, Fate::DeadLettered);
-                }
+                Ok(()) => self.topics[message.topic].totals.dead_lettered += 1,
                 // Where the dead letter cannot be written, the message is not let go either.
                 Err(error) => {
                     tracing::warn!(topic = %dead_letter.name, %error, "a dead letter could not be written");
@@ -174,7 +172,8 @@ impl Group {
         self.partition(message).resting += 1;
     }
 
-    /// Appends the message to the dead-letter topic: in the partition of its key, else in that of its own number.
+    /// Appends the message to the dead-letter topic: in the partition of its key, else in that of its own number. Its
+    /// fate is kept with the letter and with all that happened before: after a crash both are there or neither.
     fn dead_letter(&mut self, message: MessageRef, to: &DeadLetterTopic) -> Result<(), StorageError> {
         let progress = &self.topics[message.topic];
         let position = message.position;
@@ -184,7 +183,18 @@ impl Group {
             Some(key) => partition_of_key(key, partitions),
             None => PartitionId(position.partition.0 % partitions),
         };
-        let appended = to.log.append(vec![(partition, Arc::new(letter))])?;
+        let before = self.effects.changes.len();
+        self.note(message, Fate::DeadLettered);
+        let changes = std::mem::take(&mut self.effects.changes);
+        let cause = Cause::DeadLetter(self.story(changes));
+        let batch = Batch { messages: vec![(partition, Arc::new(letter))], now: self.now, codec: Codec::None, cause };
+        let appended = to.log.append(batch).map_err(|(error, cause)| {
+            if let Cause::DeadLetter(story) = cause {
+                self.effects.changes = story.changes;
+                self.effects.changes.truncate(before);
+            }
+            error
+        })?;
         self.effects.mark = self.effects.mark.max(appended.mark);
         if !self.effects.dead_lettered.contains(&to.name) {
             self.effects.dead_lettered.push(to.name.clone());

@@ -52,7 +52,10 @@ struct ListOrOne {
 }
 
 async fn ledger(State(app): State<Arc<App>>) -> Response<Body> {
-    json(StatusCode::OK, &app.broker.ledger())
+    match app.broker.ledger().await {
+        Ok(ledger) => json(StatusCode::OK, &ledger),
+        Err(unknown) => error::response(&unknown),
+    }
 }
 
 async fn list_faults(State(app): State<Arc<App>>) -> Response<Body> {

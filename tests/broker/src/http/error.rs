@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::json;
 use crate::clock::Millis;
 use crate::error::Error;
-use crate::storage::StorageError;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,9 +72,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "MessageTooLarge"),
         Error::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "Throttled"),
-        Error::Storage(StorageError::Full { .. } | StorageError::Missing { .. }) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "Unavailable")
-        }
+        Error::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::broker::{Creation, Resolution};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::names::{GroupName, PartitionId, TopicName, TransactionId};
+use crate::storage::codec::Codec;
 
 /// How long a route may be kept, from the protocol.
 const ROUTE_TTL: Millis = Millis(30_000);
@@ -25,7 +26,7 @@ impl App {
     /// Does one operation.
     pub(super) async fn handle(&self, route: Route, body: &[u8]) -> Result<Response<Body>, Error> {
         match route {
-            Route::CreateTopic(topic) => self.create_topic(&topic, body),
+            Route::CreateTopic(topic) => self.create_topic(&topic, body).await,
             Route::Publish(topic) => self.publish(&topic, body).await,
             Route::Locate(topic) => self.locate(&topic),
             Route::Resolve { transaction, resolution } => self.resolve(&transaction, resolution).await,
@@ -34,9 +35,9 @@ impl App {
         }
     }
 
-    fn create_topic(&self, topic: &TopicName, body: &[u8]) -> Result<Response<Body>, Error> {
+    async fn create_topic(&self, topic: &TopicName, body: &[u8]) -> Result<Response<Body>, Error> {
         let asked = parse::<CreateTopicRequest>(body)?.partitions()?;
-        let (creation, partitions) = self.broker.create_topic(topic, asked, self.default_partitions)?;
+        let (creation, partitions) = self.broker.create_topic(topic, asked, self.default_partitions).await?;
         let status = match creation {
             Creation::New => StatusCode::CREATED,
             Creation::Existing => StatusCode::OK,
@@ -47,9 +48,9 @@ impl App {
     async fn publish(&self, topic: &TopicName, body: &[u8]) -> Result<Response<Body>, Error> {
         let (drafts, visibility) = parse::<PublishRequest>(body)?.check(|| self.broker.next_message_id())?;
         match visibility {
-            Visibility::AtOnce => ok(&PublishResponse::new(&self.broker.publish(topic, drafts).await?)),
+            Visibility::AtOnce => ok(&PublishResponse::new(&self.broker.publish(topic, drafts, Codec::None).await?)),
             Visibility::AtCommit => {
-                let transaction_id = self.broker.publish_half(topic, drafts)?;
+                let transaction_id = self.broker.publish_half(topic, drafts, Codec::None).await?;
                 ok(&TransactionResponse { transaction_id, state: "pending" })
             }
         }
@@ -83,7 +84,7 @@ impl App {
         let semantics = self.broker.rules().semantics;
         match action {
             Action::Describe => {
-                let description = self.broker.describe(group, consumer).await?;
+                let description = self.broker.describe(group, consumer)?;
                 ok(&ConsumerResponse::new(group, &description))
             }
             Action::Step(step) => ok(&StateResponse { state: self.broker.step(group, consumer, step).await? }),

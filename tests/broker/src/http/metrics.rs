@@ -97,7 +97,7 @@ const COUNTERS: [(&str, &str, Figure); 7] = [
 
 impl Collector for LedgerCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let ledger = self.broker.ledger();
+        let ledger = self.broker.ledger_now();
         let mut family = |name, help, counter: bool, figure: Figure| {
             let kind =
                 if counter { ConstCounter::new(0_u64).metric_type() } else { ConstGauge::new(0_i64).metric_type() };

@@ -102,6 +102,7 @@ impl SubscribeRequest {
                 .map(|name| TopicName::parse(&name, "deadLetterTopic"))
                 .transpose()?,
             client_id: self.client_id,
+            semantics,
         })
     }
 }

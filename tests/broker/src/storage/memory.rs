@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
-use super::{Appended, Mark, Reached, Storage, StorageError, TopicLog};
-use crate::group::change::Change;
+use super::{Appended, Batch, Cause, Mark, Reached, Storage, StorageError, TopicLog, TransactionStep};
+use crate::group::change::Story;
 use crate::message::{Message, Position};
-use crate::names::{GroupName, Offset, PartitionId, TopicName};
+use crate::names::{Offset, PartitionId, TopicName};
 
 /// Keeps every message until the process ends. The bytes that topics hold together are bounded; a publish over the
 /// bound is refused.
@@ -40,15 +40,27 @@ impl MemoryStorage {
     }
 }
 
+/// The process's own state is all there is to keep.
 impl Storage for MemoryStorage {
-    fn create_topic(&self, _topic: &TopicName, partitions: u32) -> Result<Arc<dyn TopicLog>, StorageError> {
-        let partitions = (0..partitions).map(|_| RwLock::default()).collect();
-        Ok(Arc::new(MemoryLog { partitions, budget: Arc::clone(&self.budget) }))
+    fn admit(&self) -> Result<(), StorageError> {
+        Ok(())
     }
 
-    /// The groups' own state is all there is to keep.
-    fn record(&self, _group: &GroupName, _changes: Vec<Change>) -> Result<Mark, StorageError> {
+    fn create_topic(&self, _topic: &TopicName, partitions: u32) -> Result<(Arc<dyn TopicLog>, Mark), StorageError> {
+        let partitions = (0..partitions).map(|_| RwLock::default()).collect();
+        Ok((Arc::new(MemoryLog { partitions, budget: Arc::clone(&self.budget) }), Mark::default()))
+    }
+
+    fn record(&self, _story: Story) -> Result<Mark, StorageError> {
         Ok(Mark::default())
+    }
+
+    fn record_transaction(&self, _step: &TransactionStep) -> Result<Mark, StorageError> {
+        Ok(Mark::default())
+    }
+
+    fn end(&self) -> Mark {
+        Mark::default()
     }
 
     fn durable(&self, _mark: Mark) -> Option<Reached> {
@@ -67,9 +79,12 @@ impl TopicLog for MemoryLog {
         u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
     }
 
-    fn append(&self, batch: Vec<(PartitionId, Arc<Message>)>) -> Result<Appended, StorageError> {
-        self.budget.take(batch.iter().map(|(_, message)| message.footprint()).sum())?;
-        let positions = batch
+    fn append(&self, batch: Batch) -> Result<Appended, (StorageError, Cause)> {
+        let Batch { messages, cause, .. } = batch;
+        self.budget
+            .take(messages.iter().map(|(_, message)| message.footprint()).sum())
+            .map_err(|error| (error, cause))?;
+        let positions = messages
             .into_iter()
             .map(|(partition, message)| {
                 let mut log = self.partitions[partition.index()].write();
@@ -79,6 +94,10 @@ impl TopicLog for MemoryLog {
             })
             .collect();
         Ok(Appended { positions, mark: Mark::default() })
+    }
+
+    fn start(&self, _partition: PartitionId) -> Offset {
+        Offset(0)
     }
 
     fn end(&self, partition: PartitionId) -> Offset {

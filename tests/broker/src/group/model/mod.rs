@@ -17,8 +17,9 @@ use super::settings::{AckTimeout, Acknowledgement, BackOff, DeadLetterTopic, Rul
 use super::{Group, PullRequest, Pulled, Settled};
 use crate::clock::{Millis, Timestamp};
 use crate::message::{DEAD_LETTER_HEADER, Encoding, Message, Position};
-use crate::names::{ConsumerId, GroupTag, MessageId, Offset, PartitionId, Receipt, TopicName};
-use crate::storage::{MemoryStorage, Storage, TopicLog};
+use crate::names::{ConsumerId, GroupName, GroupTag, MessageId, Offset, PartitionId, Receipt, TopicName};
+use crate::storage::codec::Codec;
+use crate::storage::{Batch, Cause, MemoryStorage, Storage, TopicLog};
 
 const PARTITIONS: u32 = 3;
 const TAG: GroupTag = GroupTag(9);
@@ -55,7 +56,7 @@ impl History {
         let rules = Rules { semantics, back_off: BackOff { base: Millis(back_off) }, heartbeat_period: Millis(100) };
         let storage = MemoryStorage::new(usize::MAX);
         let topic = |name| TopicName::parse(name, "topic").unwrap();
-        let log = |name: &TopicName| storage.create_topic(name, PARTITIONS).unwrap();
+        let log = |name: &TopicName| storage.create_topic(name, PARTITIONS).unwrap().0;
         let dead_letters = || DeadLetterTopic { name: topic("t.dlq"), log: log(&topic("t.dlq")) };
         let model = Model {
             rules,
@@ -69,8 +70,8 @@ impl History {
             redeliveries: 0,
         };
         Self {
-            group: Group::new(rules, TAG),
-            stepwise: Group::new(rules, TAG),
+            group: Group::new(GroupName::parse("g", "group").unwrap(), rules, TAG),
+            stepwise: Group::new(GroupName::parse("g", "group").unwrap(), rules, TAG),
             model,
             log: log(&topic("t")),
             topic: topic("t"),
@@ -102,8 +103,9 @@ impl History {
         match step {
             Step::Pass { millis } => self.pass(*millis),
             Step::Publish { partition, count } => {
-                let batch = (0..*count).map(|n| (PartitionId(*partition), message(n as u64))).collect();
-                self.log.append(batch).unwrap();
+                let messages = (0..*count).map(|n| (PartitionId(*partition), message(n as u64))).collect();
+                let cause = Cause::Publish { tokens: Vec::new(), turn: 0, commits: None };
+                self.log.append(Batch { messages, codec: Codec::None, cause }).unwrap();
                 self.model.messages[*partition as usize].extend(vec![Status::New; *count]);
                 self.group.published(&self.topic, [PartitionId(*partition)]);
                 self.stepwise.published(&self.topic, [PartitionId(*partition)]);
@@ -117,6 +119,7 @@ impl History {
                         acknowledgement: if *auto { Acknowledgement::Auto } else { Acknowledgement::Manual },
                         dead_letter: dead_letter.then(|| to.clone()),
                         client_id: None,
+                        semantics: self.model.rules.semantics,
                     };
                     let id = ConsumerId(self.model.consumers.len() as u64 + 1);
                     let consumer = ModelConsumer {
@@ -285,7 +288,7 @@ impl History {
                         }
                     }
                 }
-                Change::Subscribed { .. } | Change::Stepped { .. } => {}
+                _ => {}
             }
         }
         for at in self.model.positions() {
