@@ -145,7 +145,7 @@ identifier!(
 );
 
 /// A message's identity, unique over topics and kept by a dead letter: the broker's random part and a count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct MessageId {
     pub(crate) run: u64,
     pub(crate) count: u64,

@@ -18,6 +18,7 @@ use crate::message::DEAD_LETTER_HEADER;
 use crate::names::{MessageId, Offset, PartitionId, TopicName};
 use crate::storage::disk::RealDisk;
 use crate::storage::durable::{self, DirectoryLock, DurableLog, DurableStorage};
+use crate::storage::partition::Verified;
 
 /// How many messages were looked at, and what was found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,11 +70,7 @@ pub fn reconcile(dir: &Path, found: &mut dyn FnMut(&str)) -> Result<Reconciliati
 }
 
 /// Tells `found` of everything in a recovered directory that is not accounted for.
-pub(crate) fn audit(
-    storage: &DurableStorage,
-    recovered: &Recovered,
-    found: &mut dyn FnMut(&str),
-) -> Reconciliation {
+pub(crate) fn audit(storage: &DurableStorage, recovered: &Recovered, found: &mut dyn FnMut(&str)) -> Reconciliation {
     let mut audit = Audit { storage, totals: Reconciliation::default(), found, letters: HashSet::new() };
     audit.logs(recovered);
     audit.groups(recovered);
@@ -110,21 +107,22 @@ impl Audit<'_> {
     fn partition(&mut self, topic: &TopicName, log: &Arc<DurableLog>, partition: PartitionId) {
         let log = log.partition(partition);
         let mut next = log.start();
-        for block in log.verify() {
-            let read = block.and_then(|block| block.messages().map(|messages| (block.first(), messages)));
-            match read {
-                Err(damage) => self.finding(format_args!("{topic}/{}: {damage}", partition.0)),
-                Ok((first, messages)) => {
-                    if first != next {
-                        let text = format!("{topic}/{} offset {}: missing up to {}", partition.0, next.0, first.0);
-                        self.finding(format_args!("{text}"));
-                    }
-                    next = Offset(first.0 + messages.len() as u64);
-                    self.totals.messages += messages.len() as u64;
+        let verified = log.verify(|Verified { first, count, messages }| {
+            if first != next {
+                self.finding(format_args!("{topic}/{} offset {}: missing up to {}", partition.0, next.0, first.0));
+            }
+            next = Offset(first.0 + count);
+            self.totals.messages += count;
+            match messages {
+                Err(damage) => self.finding(format_args!("{topic}/{} offset {}: {damage}", partition.0, first.0)),
+                Ok(messages) => {
                     let letters = messages.iter().filter(|message| message.headers.contains_key(DEAD_LETTER_HEADER));
                     self.letters.extend(letters.map(|letter| letter.message_id));
                 }
             }
+        });
+        if let Err(damage) = verified {
+            self.finding(format_args!("{topic}/{}: {damage}", partition.0));
         }
         if next != log.end() {
             self.finding(format_args!("{topic}/{} offset {}: missing up to {}", partition.0, next.0, log.end().0));

@@ -1,10 +1,10 @@
 //! The two ports: listening, connections, and an end that does not wait for long polls.
 
 use std::convert::Infallible;
-use std::{fmt, io};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -123,9 +123,8 @@ impl Server {
         let (storage, recovered, disk) = open(&config.storage, rules).await?;
         let clock = Clock::start(recovered.time());
         let broker = Broker::start(rules, clock, storage, recovered, config.transaction_timeout, stopping.clone());
-        let keeping = disk.as_ref().map(|disk| {
-            tokio::spawn(checkpoint::keep(Arc::clone(&broker), Arc::clone(&disk.storage)))
-        });
+        let keeping =
+            disk.as_ref().map(|disk| tokio::spawn(checkpoint::keep(Arc::clone(&broker), Arc::clone(&disk.storage))));
         let kept = disk.map(|disk| Kept { disk, broker: Arc::clone(&broker) });
         let app = Arc::new(App {
             metrics: Metrics::new(Arc::clone(&broker)),

@@ -96,8 +96,7 @@ async fn carry(name: &str, broker: Broker, cli: &Cli) -> Result<(), Failure> {
     let messages = cli.messages / BATCH * BATCH;
     let (unpublished, unacked) = (Arc::new(AtomicUsize::new(messages / BATCH)), Arc::new(AtomicUsize::new(messages)));
     let (started, of_broker, of_client) = (Instant::now(), broker.processor()?, own_processor()?);
-    let producers: Vec<_> =
-        (0..cli.producers).map(|_| tokio::spawn(produce(to, Arc::clone(&unpublished)))).collect();
+    let producers: Vec<_> = (0..cli.producers).map(|_| tokio::spawn(produce(to, Arc::clone(&unpublished)))).collect();
     let consumers: Vec<_> =
         paths.into_iter().map(|path| tokio::spawn(consume(to, path, Arc::clone(&unacked)))).collect();
     let (mut publishes, mut pulls, mut acks) = (Vec::new(), Vec::new(), Vec::new());

@@ -31,7 +31,9 @@ impl Broker {
             .env("RUST_LOG", "warn")
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{}: {error}; build it: cargo build --release -p tmq-broker", program.display()))?;
+            .map_err(|error| {
+                format!("{}: {error}; build it: cargo build --release -p tmq-broker", program.display())
+            })?;
         let mut stderr = BufReader::new(child.stderr.take().ok_or("no stderr")?);
         let mut line = String::new();
         while !line.contains("listening") {

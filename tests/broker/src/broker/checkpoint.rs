@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cell::GroupCell;
 use super::Broker;
+use super::cell::GroupCell;
 use crate::names::{Offset, PartitionId, TopicName};
+use crate::storage::disk::is_no_room;
 use crate::storage::durable::snapshot::Part;
 use crate::storage::durable::{CheckpointError, DurableStorage};
-use crate::storage::disk::is_no_room;
 use crate::storage::{Storage, StorageError};
 
 /// Between two looks at whether there is something to do.
@@ -97,11 +97,14 @@ fn retain(broker: &Broker, storage: &Arc<DurableStorage>) -> Result<(), Checkpoi
     for name in topics {
         let (Ok(topic), Some(log)) = (broker.topic(&name), storage.log(&name)) else { continue };
         let removed = topic.with_subscribers(|cells| {
-            let settled = |partition: PartitionId| {
+            let mut settled = Vec::new();
+            for partition in (0..topic.partitions()).map(PartitionId) {
                 let below = |cell: &Arc<GroupCell>| cell.look(|group| group.settled_below(&name, partition));
-                cells.iter().filter_map(below).min().unwrap_or(Offset(u64::MAX))
-            };
-            log.retain(settled, broker.now())
+                settled.push(cells.iter().filter_map(below).min().unwrap_or(Offset(u64::MAX)));
+            }
+            // What a group has settled must not come back after its message is gone.
+            storage.sync()?;
+            Ok::<u64, CheckpointError>(log.retain(|partition| settled[partition.index()], broker.now())?)
         })?;
         if removed > 0 {
             tracing::info!(topic = %name, messages = removed, "old messages were removed");
@@ -117,7 +120,7 @@ fn report(storage: &DurableStorage, error: &CheckpointError) {
         // What a failed write or sync left behind is not known: the journal has it all and must not be cut.
         error => {
             tracing::error!(%error, "a snapshot could not be taken");
-            storage.stop(error.to_string());
+            storage.stop(&error.to_string());
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::group::lifecycle::Transition;
 use crate::group::settings::{AckTimeout, Acknowledgement, BackOff, Rules, Semantics};
 use crate::message::{Encoding, Message};
 use crate::names::{GroupName, TopicName};
+use crate::storage::codec::Codec;
 use crate::storage::{Mark, MemoryStorage, Reached, Storage, StorageError, TopicLog, TransactionStep};
 
 /// What the disk is doing.
@@ -72,14 +73,21 @@ struct Stand {
 }
 
 impl Stand {
-    fn new() -> Self {
+    async fn new() -> Self {
         let (disk, seen) = watch::channel(Disk::Syncs);
         let storage = GatedStorage { memory: MemoryStorage::new(usize::MAX), disk: seen };
         let back_off = BackOff { base: Millis(0) };
         let rules = Rules { semantics: Semantics::Fixed, back_off, heartbeat_period: Millis(60_000) };
-        let broker = Broker::start(rules, Clock::start(Timestamp(0)), Arc::new(storage), Recovered::empty(rules), Millis(60_000), CancellationToken::new());
+        let broker = Broker::start(
+            rules,
+            Clock::start(Timestamp(0)),
+            Arc::new(storage),
+            Recovered::empty(rules),
+            Millis(60_000),
+            CancellationToken::new(),
+        );
         let topic = TopicName::parse("orders", "topic").unwrap();
-        broker.create_topic(&topic, Some(1), 1).unwrap();
+        broker.create_topic(&topic, Some(1), 1).await.unwrap();
         Self { broker, disk, topic, group: GroupName::parse("g", "group").unwrap() }
     }
 
@@ -94,7 +102,7 @@ impl Stand {
             headers: BTreeMap::new(),
         };
         let draft = Draft { message: Arc::new(message), idempotency_token: None };
-        self.broker.publish(&self.topic, vec![draft]).await.map(|_| ())
+        self.broker.publish(&self.topic, vec![draft], Codec::None).await.map(|_| ())
     }
 
     async fn consumer(&self) -> String {
@@ -136,7 +144,7 @@ impl Stand {
 
 #[tokio::test]
 async fn publish_pull_and_ack_are_answered_once_durable() {
-    let stand = Stand::new();
+    let stand = Stand::new().await;
     let consumer = stand.consumer().await;
     stand.held(stand.publish(), Disk::Syncs).await.unwrap();
     let receipts = stand.held(stand.pull(&consumer, 0), Disk::Syncs).await.unwrap();
@@ -147,7 +155,7 @@ async fn publish_pull_and_ack_are_answered_once_durable() {
 
 #[tokio::test]
 async fn a_failed_sync_is_no_success() {
-    let stand = Stand::new();
+    let stand = Stand::new().await;
     let consumer = stand.consumer().await;
     assert!(matches!(stand.held(stand.publish(), Disk::Fails).await, Err(Error::Storage(_))));
     assert!(matches!(stand.pull(&consumer, 0).await, Err(Error::Storage(_))));
@@ -155,7 +163,7 @@ async fn a_failed_sync_is_no_success() {
 
 #[tokio::test]
 async fn consumers_are_told_even_if_the_publisher_goes_away_meanwhile() {
-    let stand = Stand::new();
+    let stand = Stand::new().await;
     let consumer = stand.consumer().await;
     let poll = stand.pull(&consumer, 60_000);
     let publisher = async {

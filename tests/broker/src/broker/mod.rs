@@ -25,11 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use cell::GroupCell;
 pub(crate) use poll::Delivered;
+pub(crate) use recovery::Recovered;
 pub(crate) use topic::{Draft, Novelty, PublishResult};
 use topic::{MessageIds, Topic};
-pub(crate) use recovery::Recovered;
-pub(crate) use transactions::{Resolution, TransactionState};
 use transactions::{Pending, Transactions};
+pub(crate) use transactions::{Resolution, TransactionState};
 
 use crate::clock::{Clock, Millis, Timestamp};
 use crate::error::Error;
@@ -257,15 +257,13 @@ impl Broker {
         loop {
             let due = self.transactions.lock().next_due();
             match due {
-                Some((deadline, id)) if deadline <= self.now() => {
-                    match self.resolve_now(id, Resolution::Compensated) {
-                        Ok(_) => tracing::info!(transaction = %id, "compensated: it was pending for too long"),
-                        Err(error) => {
-                            tracing::warn!(transaction = %id, %error, "it could not be compensated");
-                            tokio::time::sleep(COMPENSATION_RETRY).await;
-                        }
+                Some((deadline, id)) if deadline <= self.now() => match self.resolve_now(id, Resolution::Compensated) {
+                    Ok(_) => tracing::info!(transaction = %id, "compensated: it was pending for too long"),
+                    Err(error) => {
+                        tracing::warn!(transaction = %id, %error, "it could not be compensated");
+                        tokio::time::sleep(COMPENSATION_RETRY).await;
                     }
-                }
+                },
                 Some((deadline, _)) => {
                     tokio::select! {
                         () = tokio::time::sleep(self.now().until(deadline)) => {}

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Novelty;
 use super::topic::{Draft, PublishResult, Sequence, Topic};
 use super::transactions::{Pending, Resolution, Transactions};
-use super::Novelty;
 use crate::clock::Timestamp;
+use crate::group::Group;
 use crate::group::change::Story;
 use crate::group::settings::Rules;
-use crate::group::Group;
 use crate::names::{GroupName, TopicName};
 use crate::storage::durable::Recover;
 use crate::storage::durable::journal::AppendCause;

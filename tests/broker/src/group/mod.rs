@@ -8,6 +8,7 @@
 pub(crate) mod assignment;
 pub(crate) mod change;
 mod delivery;
+mod history;
 mod lease;
 pub(crate) mod lifecycle;
 mod membership;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use change::{Change, Effects, Fate, Story};
 pub(crate) use delivery::{Delivery, PullRequest, Pulled};
+pub(crate) use history::GroupSnapshot;
 use lease::Leases;
 use membership::Consumer;
 pub(crate) use membership::Description;

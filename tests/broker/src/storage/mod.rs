@@ -10,11 +10,7 @@ pub(crate) mod durable;
 mod memory;
 pub(crate) mod partition;
 pub(crate) mod record;
-<<<<<<< HEAD
 pub(crate) mod wal;
-=======
-mod wal;
->>>>>>> 9691ff97ff9b506ae027eb342dcc128d390816a0
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,18 +41,15 @@ pub(crate) enum StorageError {
     /// The disk takes no more for now. Storage tries again by itself, and serves again once there is room.
     #[error("the disk has no room: {reason}")]
     NoRoom { reason: Arc<str> },
-<<<<<<< HEAD
     /// The disk refused one thing; others may go well.
     #[error("the disk refuses: {reason}")]
     Refused { reason: Arc<str> },
-=======
     /// More waits to be written than may: the disk is slower than what it is given.
     #[error("the disk does not keep up: more than {limit} bytes wait to be written")]
     Behind { limit: usize },
     /// A single entry is over what a record may have; nothing of it was written.
     #[error("an entry of {bytes} bytes is larger than the {limit} bytes that a log takes")]
     EntryTooLarge { bytes: usize, limit: usize },
->>>>>>> 9691ff97ff9b506ae027eb342dcc128d390816a0
     /// A write or a sync failed, so that what the disk holds is no longer known. Storage writes nothing more.
     #[error("storage has stopped writing: {reason}")]
     Stopped { reason: Arc<str> },

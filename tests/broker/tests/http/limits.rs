@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use serde_json::{Value, json};
 use tmq_broker::Semantics::Fixed;
+use tmq_broker::StorageConfig;
 
 use crate::client::Broker;
 
@@ -67,7 +68,7 @@ async fn a_pull_takes_as_many_bytes_as_it_may_and_at_least_one_message() {
 
 #[tokio::test]
 async fn full_memory_refuses_the_publish_and_loses_no_dead_letter() {
-    let broker = Broker::start_with(Fixed, |config| config.memory_limit = 4_000).await;
+    let broker = Broker::start_with(Fixed, |config| config.storage = StorageConfig::Memory { limit: 4_000 }).await;
     broker.orders(1, 0).await;
     let publish = async || broker.post("/topics/orders/messages", json!({ "messages": [{ "body": "x" }] })).await;
     let mut published = 0;

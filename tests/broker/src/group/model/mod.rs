@@ -105,7 +105,7 @@ impl History {
             Step::Publish { partition, count } => {
                 let messages = (0..*count).map(|n| (PartitionId(*partition), message(n as u64))).collect();
                 let cause = Cause::Publish { tokens: Vec::new(), turn: 0, commits: None };
-                self.log.append(Batch { messages, codec: Codec::None, cause }).unwrap();
+                self.log.append(Batch { messages, now: Timestamp(0), codec: Codec::None, cause }).unwrap();
                 self.model.messages[*partition as usize].extend(vec![Status::New; *count]);
                 self.group.published(&self.topic, [PartitionId(*partition)]);
                 self.stepwise.published(&self.topic, [PartitionId(*partition)]);

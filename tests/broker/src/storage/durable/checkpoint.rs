@@ -43,7 +43,7 @@ impl DurableStorage {
     }
 
     /// Writes nothing more: what the disk holds is not known.
-    pub(crate) fn stop(&self, reason: String) {
+    pub(crate) fn stop(&self, reason: &str) {
         if let Some(journal) = self.journal.get() {
             journal.stop(reason);
         }
@@ -56,6 +56,12 @@ impl DurableStorage {
             return Ok(());
         }
         topics.iter().try_for_each(|topic| topic.flush())
+    }
+
+    /// Waits until everything that has been journalled is synced. To be called where a thread may wait.
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
+        let synced = log::journal(&self.journal)?.sync();
+        tokio::runtime::Handle::current().block_on(synced)
     }
 
     /// Begins a snapshot: what happens from here on is not in it for certain, and stays in the journal.
@@ -92,7 +98,7 @@ impl Checkpoint {
     /// Ends the snapshot and cuts the journal. Waits until the journal is durable as far as the snapshot knows of it:
     /// a snapshot must not tell of what a crash could take back.
     pub(crate) fn finish(self) -> Result<(), CheckpointError> {
-        log::journal(&self.storage.journal)?.sync()?;
+        self.storage.sync()?;
         let bytes = self.writer.finish()?;
         tracing::debug!(journal = self.journal.0, bytes, "a snapshot is taken");
         let mut kept = self.storage.snapshots.lock();

@@ -47,7 +47,8 @@ impl DurableLog {
             ));
         }
         if first == end {
-            let block = Block::open(&Bytes::copy_from_slice(record), first).map_err(|error| format!("topic {}: {error}", self.name))?;
+            let block = Block::open(&Bytes::copy_from_slice(record), first)
+                .map_err(|error| format!("topic {}: {error}", self.name))?;
             log.append(block);
         }
         Ok(())

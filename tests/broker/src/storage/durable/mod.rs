@@ -36,7 +36,7 @@ use super::wal::Fsync;
 use super::{Mark, Reached, Storage, StorageError, TopicLog, TransactionStep};
 use crate::config::DiskConfig;
 use crate::group::change::Story;
-use crate::names::TopicName;
+use crate::names::{PartitionId, TopicName};
 
 /// How a disk is used.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl DurableStorage {
         &self,
         topic: &TopicName,
         count: u32,
-        open: impl Fn(u32, PathBuf) -> Result<PartitionLog, OpenError>,
+        open: impl Fn(PartitionId, PathBuf) -> Result<PartitionLog, OpenError>,
     ) -> Result<Arc<DurableLog>, OpenError> {
         let dir = self.topic_dir(topic);
         let failed = |path: &Path, source| OpenError::Io { path: path.to_owned(), source };
@@ -118,7 +118,7 @@ impl DurableStorage {
         for partition in 0..count {
             let path = dir.join(partition.to_string());
             self.disk.create_dir(&path).map_err(|source| failed(&path, source))?;
-            partitions.push(open(partition, path)?);
+            partitions.push(open(PartitionId(partition), path)?);
         }
         for parent in [&dir, &self.dir.join("topics")] {
             self.disk.sync_dir(parent).map_err(|source| failed(parent, source))?;
@@ -128,15 +128,9 @@ impl DurableStorage {
 
     /// A topic without messages.
     fn new_log(&self, topic: &TopicName, partitions: u32) -> Result<Arc<DurableLog>, OpenError> {
-        self.partitions(topic, partitions, |_, path| {
-            let open = PartitionLog::open(
-                Arc::clone(&self.disk),
-                path,
-                None,
-                self.options.partition.clone(),
-                Arc::clone(&self.cache),
-            );
-            Ok(open?)
+        self.partitions(topic, partitions, |partition, path| {
+            let (disk, cache) = (Arc::clone(&self.disk), Arc::clone(&self.cache));
+            Ok(PartitionLog::open(disk, path, partition, None, self.options.partition, cache)?)
         })
     }
 

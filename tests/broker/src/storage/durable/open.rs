@@ -11,7 +11,7 @@ use super::snapshot::{self, Part, SnapshotError};
 use super::{DurableStorage, Options, at};
 use crate::clock::Timestamp;
 use crate::group::change::Story;
-use crate::names::TopicName;
+use crate::names::{PartitionId, TopicName};
 use crate::storage::disk::Disk;
 use crate::storage::partition::{self, BlockCache, PartitionLog};
 use crate::storage::wal::{self, Wal};
@@ -80,10 +80,10 @@ pub(crate) fn open<R: Recover>(
             Part::Head { journal, time: at, .. } => (after, time) = (*journal, *at),
             Part::Topic { topic, partitions, as_of, .. } => {
                 newest = newest.max(*as_of);
-                let open = |partition: u32, path| {
-                    let position = Some(&partitions[partition as usize]);
-                    let (disk, options) = (Arc::clone(&storage.disk), storage.options.partition.clone());
-                    Ok(PartitionLog::open(disk, path, position, options, Arc::clone(&storage.cache))?)
+                let open = |partition: PartitionId, path| {
+                    let position = Some(&partitions[partition.index()]);
+                    let (disk, cache) = (Arc::clone(&storage.disk), Arc::clone(&storage.cache));
+                    Ok(PartitionLog::open(disk, path, partition, position, storage.options.partition, cache)?)
                 };
                 let count = u32::try_from(partitions.len()).unwrap_or(u32::MAX);
                 let log = storage.partitions(topic, count, open)?;

@@ -34,13 +34,31 @@ const UNFINISHED: &str = ".unfinished";
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Part {
     /// The first: entries of the journal after `journal` are to be read; `time` is the broker's clock.
-    Head { version: u32, journal: Mark, time: Timestamp },
-    Topic { topic: TopicName, partitions: Vec<Checkpointed>, turn: u32, as_of: Mark },
+    Head {
+        version: u32,
+        journal: Mark,
+        time: Timestamp,
+    },
+    Topic {
+        topic: TopicName,
+        partitions: Vec<Checkpointed>,
+        turn: u32,
+        as_of: Mark,
+    },
     /// Some of a topic's idempotency tokens, the oldest first. They follow the topic.
-    Tokens { topic: TopicName, tokens: Vec<TokenResult> },
-    Group { state: GroupSnapshot, as_of: Mark },
+    Tokens {
+        topic: TopicName,
+        tokens: Vec<TokenResult>,
+    },
+    Group {
+        state: GroupSnapshot,
+        as_of: Mark,
+    },
     /// The transactions that are resolved, the oldest first.
-    Resolved { transactions: Vec<(TransactionId, Resolution)>, as_of: Mark },
+    Resolved {
+        transactions: Vec<(TransactionId, Resolution)>,
+        as_of: Mark,
+    },
     /// A transaction that is pending, as it began. The resolved ones come before.
     Pending(TransactionStep),
     /// The last.

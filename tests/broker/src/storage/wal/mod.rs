@@ -54,7 +54,7 @@ const MAX_WAITING_BYTES: usize = 256 << 20;
 /// When what was written is made durable. Whatever it is, a file is before the next one is begun, and the log is when
 /// it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fsync {
+pub enum Fsync {
     /// Before a mark is reached.
     Always,
     /// At most this long after it was written; a mark is reached by the write.
@@ -142,6 +142,16 @@ impl Wal {
     /// What to wait for until `mark`, which was appended, is reached; `None` if it is.
     pub(crate) fn durable(&self, mark: Mark) -> Option<Reached> {
         self.queue.durable(mark)
+    }
+
+    /// What to wait for until everything that has been appended is synced, however seldom the log is to be synced.
+    pub(crate) fn sync(&self) -> Reached {
+        self.queue.sync()
+    }
+
+    /// Writes nothing more, for this reason: what the disk holds is not known.
+    pub(crate) fn stop(&self, reason: &str) {
+        self.queue.stop(&reason.into());
     }
 
     /// Lets the entries that are appended from now on go to a new file, and returns the mark of the last one before.

@@ -34,6 +34,8 @@ struct Inner {
     reached: Mark,
     /// The answers that wait, in the order of their marks.
     answers: VecDeque<(Mark, Answer)>,
+    /// Those who wait until everything up to a mark is synced, whatever else makes it durable enough.
+    syncs: VecDeque<(Mark, Answer)>,
     health: Health,
     /// The thread waits for work. Only then is it woken: a wake-up is a system call.
     idle: bool,
@@ -73,6 +75,7 @@ impl Queue {
             end,
             reached: end,
             answers: VecDeque::new(),
+            syncs: VecDeque::new(),
             health: Health::Good,
             idle: false,
             closing: false,
@@ -156,6 +159,28 @@ impl Queue {
         end
     }
 
+    /// What to wait for until everything that has been appended is synced.
+    pub(super) fn sync(&self) -> Reached {
+        let mut inner = self.inner.lock();
+        if let Err(error) = inner.health.check() {
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let (answer, answered) = oneshot::channel();
+        let end = inner.end;
+        inner.syncs.push_back((end, answer));
+        let wake = std::mem::take(&mut inner.idle);
+        drop(inner);
+        if wake {
+            self.work.notify_one();
+        }
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(closed())) })
+    }
+
+    /// Whether somebody waits for a sync.
+    pub(super) fn sync_asked(&self) -> bool {
+        !self.inner.lock().syncs.is_empty()
+    }
+
     /// Asks the thread to write and sync what there is, and to end.
     pub(super) fn close(&self) {
         self.inner.lock().closing = true;
@@ -176,6 +201,9 @@ impl Queue {
                 inner.taken = batch.bytes.len();
                 return Work::Write;
             }
+            if !inner.syncs.is_empty() {
+                return Work::Sync;
+            }
             if inner.closing {
                 return Work::End;
             }
@@ -188,9 +216,9 @@ impl Queue {
         }
     }
 
-    /// Everything up to `mark` is as durable as it is to be: answers those who wait for it. `answered` is empty, and
-    /// again afterwards.
-    pub(super) fn reach(&self, mark: Mark, answered: &mut Vec<Answer>) {
+    /// Everything up to `mark` is as durable as it is to be, and up to `synced` it is synced: answers those who wait
+    /// for it. `answered` is empty, and again afterwards.
+    pub(super) fn reach(&self, mark: Mark, synced: Mark, answered: &mut Vec<Answer>) {
         let mut inner = self.inner.lock();
         (inner.reached, inner.taken) = (mark, 0);
         if inner.waiting.is_empty() && matches!(inner.health, Health::NoRoom(_)) {
@@ -198,6 +226,9 @@ impl Queue {
             tracing::info!("the disk has room again");
         }
         while let Some((_, answer)) = inner.answers.pop_front_if(|(waiting, _)| *waiting <= mark) {
+            answered.push(answer);
+        }
+        while let Some((_, answer)) = inner.syncs.pop_front_if(|(waiting, _)| *waiting <= synced) {
             answered.push(answer);
         }
         drop(inner);
@@ -219,7 +250,7 @@ impl Queue {
                 tracing::warn!(%reason, "the disk has no room");
             }
             inner.health = Health::NoRoom(Arc::clone(reason));
-            std::mem::take(&mut inner.answers)
+            inner.all_answers()
         };
         fail(answers, &StorageError::NoRoom { reason: Arc::clone(reason) });
         let mut inner = self.inner.lock();
@@ -237,9 +268,18 @@ impl Queue {
         }
         inner.health = Health::Stopped(Arc::clone(reason));
         inner.waiting = Batch::default();
-        let answers = std::mem::take(&mut inner.answers);
+        let answers = inner.all_answers();
         drop(inner);
         fail(answers, &StorageError::Stopped { reason: Arc::clone(reason) });
+    }
+}
+
+impl Inner {
+    /// Everybody who waits, for something to be told to all of them.
+    fn all_answers(&mut self) -> VecDeque<(Mark, Answer)> {
+        let mut answers = std::mem::take(&mut self.answers);
+        answers.append(&mut self.syncs);
+        answers
     }
 }
 

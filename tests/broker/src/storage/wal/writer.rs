@@ -84,10 +84,13 @@ impl Writer {
             match self.queue.next_work(&mut batch, self.sync_due) {
                 Work::Write => {
                     self.commit(&mut batch)?;
-                    self.queue.reach(self.written, &mut answered);
+                    self.queue.reach(self.written, self.synced, &mut answered);
                     batch.clear();
                 }
-                Work::Sync => self.sync()?,
+                Work::Sync => {
+                    self.sync()?;
+                    self.queue.reach(self.written, self.synced, &mut answered);
+                }
                 Work::End => return self.sync(),
             }
         }
@@ -121,6 +124,7 @@ impl Writer {
         }
         match self.fsync {
             Fsync::Always => self.sync(),
+            _ if self.queue.sync_asked() => self.sync(),
             Fsync::Interval(length) => {
                 let due = || Instant::now() + Duration::from_millis(length.0);
                 self.sync_due = (self.written > self.synced).then(|| self.sync_due.unwrap_or_else(due));
