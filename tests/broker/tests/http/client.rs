@@ -1,6 +1,7 @@
-//! A broker in this process, and a plain HTTP client for it.
+//! A plain HTTP client for a broker, in this process or in another.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -47,10 +48,26 @@ impl Answer {
     }
 }
 
-/// A running broker.
+/// A running broker, wherever it runs.
+#[derive(Clone)]
+pub(crate) struct Remote {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) client: Client<HttpConnector, Body>,
+}
+
+/// A broker in this process.
 pub(crate) struct Broker {
     pub(crate) server: Server,
-    pub(crate) client: Client<HttpConnector, Body>,
+    remote: Remote,
+}
+
+impl Deref for Broker {
+    type Target = Remote;
+
+    fn deref(&self) -> &Remote {
+        &self.remote
+    }
 }
 
 impl Broker {
@@ -64,7 +81,14 @@ impl Broker {
         config.back_off = BackOff { base: Millis(0) };
         change(&mut config);
         let server = Server::start(config).await.unwrap();
-        Self { server, client: Client::builder(TokioExecutor::new()).build_http() }
+        let remote = Remote::new(server.listen(), server.admin());
+        Self { server, remote }
+    }
+}
+
+impl Remote {
+    pub(crate) fn new(listen: SocketAddr, admin: SocketAddr) -> Self {
+        Self { listen, admin, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
     pub(crate) async fn send(&self, to: SocketAddr, method: Method, path: &str, body: impl Into<Body>) -> Answer {
@@ -79,11 +103,11 @@ impl Broker {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(self.server.listen(), Method::GET, &format!("/tmq/v1{path}"), Body::empty()).await
+        self.send(self.listen, Method::GET, &format!("/tmq/v1{path}"), Body::empty()).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        self.send(self.server.listen(), Method::PUT, &format!("/tmq/v1{path}"), body.to_string()).await
+        self.send(self.listen, Method::PUT, &format!("/tmq/v1{path}"), body.to_string()).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
@@ -91,11 +115,11 @@ impl Broker {
     }
 
     pub(crate) async fn post_text(&self, path: &str, body: impl Into<Body>) -> Answer {
-        self.send(self.server.listen(), Method::POST, &format!("/tmq/v1{path}"), body).await
+        self.send(self.listen, Method::POST, &format!("/tmq/v1{path}"), body).await
     }
 
     pub(crate) async fn admin(&self, method: Method, path: &str, body: &str) -> Answer {
-        self.send(self.server.admin(), method, path, body.to_owned()).await
+        self.send(self.admin, method, path, body.to_owned()).await
     }
 
     /// Makes the topic `orders` and publishes `count` messages with the bodies `m0`, `m1` and so on.

@@ -7,5 +7,6 @@ mod limits;
 mod long_poll;
 mod operations;
 mod process;
+mod program;
 mod semantics;
 mod signature;

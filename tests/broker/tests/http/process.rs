@@ -1,54 +1,12 @@
 //! The program: its start, its end, its exit codes, and what it never says.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-/// A broker process that is ended with the test.
-struct Process {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    listen: SocketAddr,
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tmq-broker"))
-            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .args(arguments)
-            .env("RUST_LOG", "trace")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("listening") {
-            line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before it was listening");
-        }
-        let listen = line.split(' ').find_map(|word| word.strip_prefix("broker=")).unwrap().parse().unwrap();
-        Self { child, stderr, listen }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tmq-broker")).args(arguments).output().unwrap()
-}
+use crate::program::{Program, run};
 
 /// A request over a plain socket, whose answer is not read yet.
 fn send(to: SocketAddr, head: &str, body: &str) -> std::net::TcpStream {
@@ -78,7 +36,7 @@ fn await_poll(to: SocketAddr, id: &str) {
 #[test]
 fn a_signal_ends_it_though_a_poll_is_open() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut process = Process::start(&[]);
+        let mut process = Program::start(&[]);
         let to = process.listen;
         answer(send(to, "PUT /tmq/v1/topics/orders", "{}"));
         let subscribed = answer(send(to, "POST /tmq/v1/groups/g/consumers", r#"{"topic":"orders"}"#));
@@ -99,15 +57,12 @@ fn a_signal_ends_it_though_a_poll_is_open() {
 fn secrets_are_never_written() {
     let file = std::env::temp_dir().join(format!("tmq-broker-credentials-{}", std::process::id()));
     std::fs::write(&file, "app-b=hidden-in-file\n").unwrap();
-    let mut process =
-        Process::start(&["--credential", "app-a=hidden-in-line", "--credentials-file", file.to_str().unwrap()]);
+    let process =
+        Program::start(&["--credential", "app-a=hidden-in-line", "--credentials-file", file.to_str().unwrap()]);
     std::fs::remove_file(&file).unwrap();
     let refused = answer(send(process.listen, "PUT /tmq/v1/topics/orders", "{}"));
     assert!(refused.contains("401"), "{refused}");
-    process.signal(Signal::TERM);
-    process.child.wait().unwrap();
-    let mut written = String::new();
-    process.stderr.read_to_string(&mut written).unwrap();
+    let (_, written) = process.end(Signal::TERM);
     assert!(!written.is_empty() && !written.contains("hidden"), "{written}");
 }
 
