@@ -107,6 +107,7 @@ impl Recover for Recovered {
                 let topics = &self.topics;
                 let logs = |name: &TopicName| topics.get(name).map(|topic| Arc::clone(topic.log()));
                 let group = Group::restore(self.rules, state, &logs).map_err(|unfit| unfit.to_string())?;
+                self.time = self.time.max(group.now());
                 self.as_of.groups.insert(group.name().clone(), as_of);
                 self.groups.insert(group.name().clone(), group);
             }

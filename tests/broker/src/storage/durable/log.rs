@@ -81,10 +81,6 @@ impl DurableLog {
         &self.partitions[partition.index()]
     }
 
-    pub(super) fn disk_bytes(&self) -> u64 {
-        self.partitions.iter().map(PartitionLog::disk_bytes).sum()
-    }
-
     /// Encodes a batch: its blocks, and the place of each message.
     fn encode(&self, batch: &Batch) -> (Vec<(PartitionId, Block)>, Vec<Position>) {
         let mut shares: Vec<(PartitionId, Vec<Arc<Message>>)> = Vec::new();

@@ -134,12 +134,6 @@ impl DurableStorage {
         })
     }
 
-    /// Bytes on the disk: segments, indexes and the journal since its last cut.
-    pub(crate) fn disk_bytes(&self) -> u64 {
-        let journal = self.journal.get().map_or(0, super::wal::Wal::bytes_since_rotation);
-        self.topics.read().values().map(|log| log.disk_bytes()).sum::<u64>() + journal
-    }
-
     /// Ends the journal: what is pending is written.
     pub(crate) fn close(&self) {
         if let Some(journal) = self.journal.get() {

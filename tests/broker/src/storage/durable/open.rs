@@ -108,7 +108,8 @@ pub(crate) fn open<R: Recover>(
 }
 
 /// The parts of the newest snapshot that is whole; none for a directory without snapshots. It is read to its end
-/// before any of it is used. The one before serves where the newest is damaged: the journal is kept for both.
+/// before any of it is used. The one before serves where the newest is damaged: the journal is kept for both, and from
+/// its beginning while there is one alone.
 fn newest_whole(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Vec<Part>, Vec<Mark>), OpenError> {
     let mut found = snapshot::list(disk, &dir.join("snapshots"))?;
     let mut first_error = None;
@@ -131,9 +132,11 @@ fn newest_whole(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Vec<Part>, Vec<Mark
             }
         }
     }
+    let journal = dir.join("journal");
     match first_error {
-        None => Ok((Vec::new(), Vec::new())),
-        Some(error) => Err(error.into()),
+        Some(error) if !wal::is_complete(&**disk, &journal).map_err(at(&journal))? => Err(error.into()),
+        // A journal that was never cut does without a snapshot.
+        _ => Ok((Vec::new(), Vec::new())),
     }
 }
 

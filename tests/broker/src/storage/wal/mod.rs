@@ -81,6 +81,11 @@ pub(crate) enum WalError {
     Replay { mark: Mark, reason: String },
 }
 
+/// Whether the log in `dir` has its first entry still, so that it tells everything.
+pub(crate) fn is_complete(disk: &dyn Disk, dir: &Path) -> io::Result<bool> {
+    Ok(disk.list(dir)?.iter().filter_map(|name| file::first_mark(name)).min() == Some(Mark(1)))
+}
+
 /// An open log. It is closed when it is dropped.
 pub(crate) struct Wal {
     queue: Arc<Queue>,
