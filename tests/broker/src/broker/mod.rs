@@ -129,6 +129,11 @@ impl Broker {
         self.clock.now()
     }
 
+    /// Whether operations that change something are taken at present.
+    pub(crate) fn health(&self) -> Result<(), Error> {
+        Ok(self.storage.admit()?)
+    }
+
     /// An id for a new message.
     pub(crate) fn next_message_id(&self) -> MessageId {
         self.ids.next()

@@ -24,7 +24,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/admin/ledger", get(ledger))
         .route("/admin/faults", get(list_faults).post(add_faults).delete(clear_faults))
         .route("/metrics", get(metrics))
-        .route("/healthz", get(async || json(StatusCode::OK, &Health { status: "ok" })))
+        .route("/healthz", get(health))
         .fallback(async || error::response(&Error::NoRoute))
         .method_not_allowed_fallback(not_allowed)
         .with_state(app)
@@ -38,6 +38,14 @@ async fn not_allowed(method: Method, uri: Uri) -> Response<Body> {
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
+}
+
+/// Well while storage takes what is to be kept.
+async fn health(State(app): State<Arc<App>>) -> Response<Body> {
+    match app.broker.health() {
+        Ok(()) => json(StatusCode::OK, &Health { status: "ok" }),
+        Err(unwell) => error::response(&unwell),
+    }
 }
 
 #[derive(Deserialize, Serialize)]
