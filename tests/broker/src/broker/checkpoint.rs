@@ -54,6 +54,8 @@ async fn work(broker: &Arc<Broker>, storage: &Arc<DurableStorage>, when: When) -
     if when == When::Due && !storage.has_work(FLUSH_BYTES) {
         return Ok(());
     }
+    // While the journal takes nothing, a snapshot cannot be finished.
+    storage.admit()?;
     let (broker, storage) = (Arc::clone(broker), Arc::clone(storage));
     let worked = tokio::task::spawn_blocking(move || {
         storage.flush(FLUSH_BYTES)?;
