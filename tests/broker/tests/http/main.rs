@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod encoding;
 mod errors;
 mod limits;
 mod long_poll;
@@ -9,3 +10,4 @@ mod operations;
 mod process;
 mod semantics;
 mod signature;
+mod versions;
