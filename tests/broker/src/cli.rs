@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Millis;
-use crate::config::{Config, DiskConfig, StorageConfig};
+use crate::config::{ClientTimeouts, Config, DiskConfig, StorageConfig};
 use crate::group::settings::{BackOff, Semantics};
 use crate::http::Credentials;
 use crate::limits::MAX_PARTITIONS;
@@ -98,6 +98,10 @@ struct Serve {
     #[arg(long, value_name = "MS", default_value_t = 60_000)]
     transaction_timeout: u64,
 
+    /// How long a client of version 2.7 waits for an answer: its long polls are answered before
+    #[arg(long, value_name = "MS", default_value_t = 800, value_parser = clap::value_parser!(u64).range(1..))]
+    fallback_timeout: u64,
+
     /// Partitions of a topic that is made without a number of them
     #[arg(long, value_name = "N", default_value_t = 4,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTITIONS)))]
@@ -112,6 +116,9 @@ struct Serve {
     memory: usize,
 
     #[command(flatten)]
+    patience: Patience,
+
+    #[command(flatten)]
     disk: Disk,
 
     /// host:port that routes tell instead of the address listened on
@@ -121,6 +128,23 @@ struct Serve {
     /// Seed of the faults' chances
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+}
+
+/// How long slow clients are borne with.
+#[derive(Args)]
+#[command(next_help_heading = "Slow clients")]
+struct Patience {
+    /// For the head of a request, from its first byte on; a connection without one may idle for two hours
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    head_timeout: u64,
+
+    /// For the body of a request
+    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    body_timeout: u64,
+
+    /// Without reading anything of an answer
+    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    answer_timeout: u64,
 }
 
 /// Whether and how a disk is used.
@@ -258,6 +282,12 @@ impl Serve {
             back_off: BackOff { base: Millis(self.back_off) },
             heartbeat_period: Millis(self.heartbeat_period),
             transaction_timeout: Millis(self.transaction_timeout),
+            fallback_timeout: Millis(self.fallback_timeout),
+            client_timeouts: ClientTimeouts {
+                head: Millis(self.patience.head_timeout),
+                body: Millis(self.patience.body_timeout),
+                answer: Millis(self.patience.answer_timeout),
+            },
             credentials,
             seed: self.seed,
             default_partitions: self.partitions,

@@ -55,6 +55,24 @@ impl DiskConfig {
     }
 }
 
+/// How long a client may take over its part of a request before its connection is ended.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTimeouts {
+    /// From the first byte of a request's head to its last (HTTP/1.1).
+    pub head: Millis,
+    /// For the body, once the head is there.
+    pub body: Millis,
+    /// Without reading anything of an answer that is being sent.
+    pub answer: Millis,
+}
+
+impl Default for ClientTimeouts {
+    /// The command line's defaults.
+    fn default() -> Self {
+        Self { head: Millis(10_000), body: Millis(30_000), answer: Millis(30_000) }
+    }
+}
+
 /// What a broker is started with.
 #[derive(Debug)]
 pub struct Config {
@@ -70,6 +88,10 @@ pub struct Config {
     pub heartbeat_period: Millis,
     /// A transaction that is pending for longer is compensated.
     pub transaction_timeout: Millis,
+    /// How long a client of version 2.7 waits for an answer: its long polls are answered before.
+    pub fallback_timeout: Millis,
+    /// What clients may take their time for.
+    pub client_timeouts: ClientTimeouts,
     /// Tenants' secrets; none for a broker that is open to all.
     pub credentials: Credentials,
     /// The seed of the faults' chances.
@@ -96,6 +118,8 @@ impl Config {
             back_off: BackOff { base: Millis(1_000) },
             heartbeat_period: Millis(10_000),
             transaction_timeout: Millis(60_000),
+            fallback_timeout: Millis(800),
+            client_timeouts: ClientTimeouts::default(),
             credentials: Credentials::default(),
             seed: 0,
             default_partitions: 4,

@@ -14,6 +14,12 @@ pub(crate) enum Error {
     /// The request as a whole cannot be read.
     #[error("{0}")]
     Unreadable(String),
+    /// The body is compressed in a way that the broker does not read.
+    #[error("the broker reads a body in one of the encodings zstd, snappy and identity")]
+    Encoding,
+    /// The client took too long to send the request.
+    #[error("the request's body did not arrive within {} ms", .0.0)]
+    BodyTimeout(Millis),
     /// A body or a message is over its limit.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge { what: String, limit: usize },

@@ -29,7 +29,7 @@ mod server;
 mod storage;
 
 pub use clock::Millis;
-pub use config::{Config, DiskConfig, StorageConfig};
+pub use config::{ClientTimeouts, Config, DiskConfig, StorageConfig};
 pub use group::settings::{BackOff, Semantics};
 pub use http::Credentials;
 pub use reconcile::{ReconcileError, Reconciliation, reconcile};

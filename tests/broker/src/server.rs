@@ -133,6 +133,8 @@ impl Server {
             faults: Faults::new(config.seed),
             max_body_bytes: config.max_body_bytes,
             default_partitions: config.default_partitions,
+            fallback_timeout: config.fallback_timeout,
+            body_timeout: config.client_timeouts.body,
             advertised: config.advertise.unwrap_or_else(|| listen.to_string()),
             stopping: stopping.clone(),
             request_ids: RequestIds::new(),

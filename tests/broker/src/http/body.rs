@@ -8,10 +8,11 @@ use bytes::BytesMut;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
+use crate::clock::Millis;
 use crate::error::Error;
 
-/// How long a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(30);
+/// How long a body may take to arrive at the admin port.
+const ARRIVAL: Millis = Millis(30_000);
 /// How much of a body over the limit is read and thrown away, so that the client sees the answer instead of a
 /// connection that breaks while it is still sending.
 const DISCARDED_BYTES: usize = 64 << 20;
@@ -20,18 +21,28 @@ const DISCARDING: Duration = Duration::from_secs(2);
 /// A message of the JSON reader quotes the offending value; longer ones are cut.
 const MAX_REASON_BYTES: usize = 200;
 
+/// The whole body, at most `limit` bytes, where nobody sets how long it may take to arrive.
+pub(super) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Error> {
+    read_within(ARRIVAL, body, headers, limit).await
+}
+
 /// The whole body, at most `limit` bytes.
-pub(super) async fn read(mut body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Error> {
+pub(super) async fn read_within(
+    arrival: Millis,
+    mut body: Body,
+    headers: &HeaderMap,
+    limit: usize,
+) -> Result<Bytes, Error> {
     let stated = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let room = stated.unwrap_or_default().min(limit);
-    match tokio::time::timeout(ARRIVAL, collect(&mut body, room, limit)).await {
+    match tokio::time::timeout(Duration::from_millis(arrival.0), collect(&mut body, room, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error @ Error::TooLarge { .. })) => {
             discard(body).await;
             Err(error)
         }
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Unreadable(format!("the body did not arrive within {} s", ARRIVAL.as_secs()))),
+        Err(_) => Err(Error::BodyTimeout(arrival)),
     }
 }
 

@@ -4,9 +4,10 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use super::json;
+use super::{encoding, json};
 use crate::clock::Millis;
 use crate::error::Error;
+use crate::storage::StorageError;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,14 +22,14 @@ struct ErrorBody<'a> {
 /// The answer to a refused operation.
 pub(super) fn response(error: &Error) -> Response<Body> {
     let (status, code) = status_and_code(error);
-    let retry_after_ms = match error {
-        Error::Throttled { retry_after, .. } => Some(*retry_after),
-        _ => None,
-    };
-    let body = ErrorBody { code, message: error.to_string(), field: field(error), retry_after_ms };
+    let retry_after_ms = retry_after(error);
+    let body = ErrorBody { code, message: message(error), field: field(error), retry_after_ms };
     let mut response = json(status, &body);
     if let Some(wait) = retry_after_ms {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.0.div_ceil(1_000)));
+    }
+    if let Error::Encoding = error {
+        response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED));
     }
     if let Error::Method { allowed, .. } = error {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
@@ -56,6 +57,29 @@ pub(super) fn injected(status: StatusCode) -> Response<Body> {
     response
 }
 
+/// How long to wait before the request is worth sending again, where it will be without anybody's doing.
+fn retry_after(error: &Error) -> Option<Millis> {
+    match error {
+        Error::Throttled { retry_after, .. } => Some(*retry_after),
+        // Storage looks for room and catches up by itself.
+        Error::Storage(StorageError::NoRoom { .. } | StorageError::Behind { .. }) => Some(Millis(1_000)),
+        _ => None,
+    }
+}
+
+/// What the client reads. The system's reasons stay in the log: they may name the broker's files.
+fn message(error: &Error) -> String {
+    match error {
+        Error::Storage(StorageError::NoRoom { .. }) => "the disk has no room".to_owned(),
+        Error::Storage(StorageError::Refused { .. }) => "the disk refuses".to_owned(),
+        Error::Storage(StorageError::Stopped { .. }) => "storage has stopped writing".to_owned(),
+        Error::Storage(StorageError::Damaged { partition, offset, .. }) => {
+            format!("partition {} is damaged at offset {}", partition.0, offset.0)
+        }
+        _ => error.to_string(),
+    }
+}
+
 fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::Invalid { .. } | Error::Unreadable(_) => (StatusCode::BAD_REQUEST, "InvalidArgument"),
@@ -70,9 +94,23 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::IllegalTransition { .. } | Error::TransactionResolved(_) => {
             (StatusCode::CONFLICT, "IllegalStateTransition")
         }
-        Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "MessageTooLarge"),
+        Error::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedEncoding"),
+        Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
+        Error::TooLarge { .. } | Error::Storage(StorageError::EntryTooLarge { .. }) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "MessageTooLarge")
+        }
         Error::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "Throttled"),
-        Error::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
+        // Sent again, the request would meet the same.
+        Error::Storage(StorageError::Missing { .. } | StorageError::Damaged { .. }) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "MessageUnreadable")
+        }
+        Error::Storage(
+            StorageError::Full { .. }
+            | StorageError::NoRoom { .. }
+            | StorageError::Refused { .. }
+            | StorageError::Behind { .. }
+            | StorageError::Stopped { .. },
+        ) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
     }
 }
 
@@ -82,10 +120,45 @@ fn field(error: &Error) -> Option<&str> {
         Error::Invalid { field, .. } => Some(field),
         Error::TooLarge { what, .. } => Some(what),
         Error::Signature { header, .. } => Some(header),
+        Error::Encoding => Some("Content-Encoding"),
         Error::TopicNotFound(_) => Some("topic"),
         Error::GroupNotFound(_) => Some("group"),
         Error::ConsumerNotFound => Some("consumerId"),
         Error::TransactionNotFound => Some("transactionId"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::names::{Offset, PartitionId};
+
+    #[tokio::test]
+    async fn each_failure_of_storage_has_a_status_and_tells_no_file() {
+        let reason = || "cannot write /srv/tmq/journal/7: error 5".into();
+        let (partition, offset) = (PartitionId(3), Offset(9));
+        for (error, status, code, retry) in [
+            (StorageError::EntryTooLarge { bytes: 9, limit: 8 }, 413, "MessageTooLarge", false),
+            (StorageError::Full { limit: 8 }, 503, "Unavailable", false),
+            (StorageError::Stopped { reason: reason() }, 503, "Unavailable", false),
+            (StorageError::Refused { reason: reason() }, 503, "Unavailable", false),
+            (StorageError::NoRoom { reason: reason() }, 503, "Unavailable", true),
+            (StorageError::Behind { limit: 8 }, 503, "Unavailable", true),
+            (StorageError::Missing { partition, offset }, 500, "MessageUnreadable", false),
+            (StorageError::Damaged { partition, offset, reason: reason() }, 500, "MessageUnreadable", false),
+        ] {
+            let response = response(&Error::Storage(error.clone()));
+            assert_eq!(response.status(), status, "{error:?}");
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), retry, "{error:?}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((&body["code"], body["retryAfterMs"].is_u64()), (&code.into(), retry), "{error:?}");
+            let message = body["message"].as_str().unwrap();
+            assert!(!message.is_empty() && !message.contains("srv"), "{message}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod body;
 mod delivered;
+mod encoding;
 mod error;
 pub(crate) mod fault;
 mod handler;
@@ -11,6 +12,7 @@ mod operation;
 mod publish;
 mod route;
 mod signature;
+mod version;
 mod wire;
 
 use std::sync::Arc;
@@ -23,16 +25,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
+use crate::clock::Millis;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::storage::codec::Codec;
 use fault::{Faults, Stage};
 use metrics::Metrics;
 use operation::Operation;
 use route::Route;
 pub use signature::Credentials;
+use version::{VERSION, Version};
 
 const REQUEST_ID: &str = "x-dingtalk-mq-request-id";
-const VERSION: &str = "x-dingtalk-mq-version";
 
 /// What the port needs beside the broker.
 pub(crate) struct App {
@@ -42,20 +46,52 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) max_body_bytes: usize,
     pub(crate) default_partitions: u32,
+    /// How long a request's body may take to arrive.
+    pub(crate) body_timeout: Millis,
+    /// How long a client of version 2.7 waits for an answer.
+    pub(crate) fallback_timeout: Millis,
     /// What `route` tells of each partition's leader, as `host:port`.
     pub(crate) advertised: String,
     pub(crate) stopping: CancellationToken,
     pub(crate) request_ids: RequestIds,
 }
 
+/// What a request's head says beside its route.
+struct Terms {
+    /// The version it is served in.
+    served: Version,
+    /// When a long poll ends at the latest, whatever wait it asks for.
+    answer_by: Option<Instant>,
+    /// How the body came, and how the messages in it are kept.
+    codec: Codec,
+}
+
+impl Terms {
+    /// As much of a long poll's wait as the client's patience allows.
+    fn within_patience(&self, wait: Millis) -> Millis {
+        let Some(end) = self.answer_by else { return wait };
+        let left = end.saturating_duration_since(Instant::now()).as_millis();
+        wait.min(Millis(u64::try_from(left).unwrap_or(u64::MAX)))
+    }
+}
+
 impl App {
-    /// Answers one request. Whatever becomes of it, the answer has a request id and is in the protocol's form.
+    /// Answers one request. Whatever becomes of it, the answer has a request id, says which version of the protocol it
+    /// is of, and is in the protocol's form.
     pub(crate) async fn serve(&self, request: Request<Body>, connection: &Connection) -> Response<Body> {
-        let started = Instant::now();
+        let arrived = Instant::now();
         let id = self.request_ids.next();
         let route = Route::parse(request.method(), request.uri().path());
         let operation = route.as_ref().map_or(Operation::Unknown, Route::operation);
-        let outcome = self.operate(route, request, operation, connection).await;
+        let own = Version::of(self.broker.rules().semantics);
+        let version = Version::stated(request.headers());
+        let served = version.as_ref().map_or(own, |stated| own.min(*stated));
+        let (parts, body) = request.into_parts();
+        let admitted = self.admit(route, version, &parts).map(|(route, stated, codec)| {
+            let answer_by = stated.answer_by(arrived, self.fallback_timeout);
+            (route, Terms { served, answer_by, codec })
+        });
+        let outcome = self.operate(admitted, parts, body, operation, connection).await;
         let mut response = outcome.unwrap_or_else(|error| {
             tracing::debug!(request = %id, operation = operation.as_str(), %error, "refused");
             error::response(&error)
@@ -63,30 +99,32 @@ impl App {
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        self.metrics.answered(operation, response.status(), started.elapsed());
+        response.headers_mut().insert(VERSION, served.header());
+        self.metrics.answered(operation, response.status(), arrived.elapsed());
         response
     }
 
     async fn operate(
         &self,
-        route: Result<Route, Error>,
-        request: Request<Body>,
+        admitted: Result<(Route, Terms), Error>,
+        parts: Parts,
+        body: Body,
         operation: Operation,
         connection: &Connection,
     ) -> Result<Response<Body>, Error> {
-        let (parts, body) = request.into_parts();
-        let route = match self.admit(route, &parts) {
-            Ok(route) => route,
+        let (route, terms) = match admitted {
+            Ok(admitted) => admitted,
             Err(refused) => {
                 body::discard_unread(body, &parts.headers).await;
                 return Err(refused);
             }
         };
-        let body = body::read(body, &parts.headers, self.max_body_bytes).await?;
+        let body = body::read_within(self.body_timeout, body, &parts.headers, self.max_body_bytes).await?;
+        let body = encoding::decode(body, terms.codec, self.max_body_bytes)?;
         if let Some(response) = self.disturb(operation, Stage::Before, connection).await {
             return Ok(response);
         }
-        let response = self.handle(route, &body).await;
+        let response = self.handle(route, &terms, &body).await;
         if let Some(disturbed) = self.disturb(operation, Stage::After, connection).await {
             return Ok(disturbed);
         }
@@ -94,13 +132,15 @@ impl App {
     }
 
     /// Whether the request may be read any further.
-    fn admit(&self, route: Result<Route, Error>, parts: &Parts) -> Result<Route, Error> {
-        let version = parts.headers.get(VERSION).map(HeaderValue::as_bytes);
-        if !matches!(version, None | Some(b"2.7" | b"2.8")) {
-            return Err(Error::invalid("X-DingTalk-MQ-Version", "the broker speaks 2.7 and 2.8"));
-        }
+    fn admit(
+        &self,
+        route: Result<Route, Error>,
+        version: Result<Version, Error>,
+        parts: &Parts,
+    ) -> Result<(Route, Version, Codec), Error> {
+        let version = version?;
         self.credentials.verify(parts, self.broker.now())?;
-        route
+        Ok((route?, version, encoding::stated(&parts.headers)?))
     }
 
     /// Lets a fault happen, if one is set for this operation; a response takes the place of the operation's.

@@ -28,6 +28,7 @@ operations! {
     Publish = "publish",
     Commit = "commit",
     Rollback = "rollback",
+    Transaction = "transaction",
     Subscribe = "subscribe",
     Start = "start",
     Pause = "pause",

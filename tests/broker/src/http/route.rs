@@ -17,6 +17,7 @@ pub(super) enum Route {
     CreateTopic(TopicName),
     Publish(TopicName),
     Locate(TopicName),
+    Transaction(String),
     Resolve { transaction: String, resolution: Resolution },
     Subscribe(GroupName),
     Consumer { group: GroupName, consumer: String, action: Action },
@@ -57,7 +58,10 @@ impl Route {
                 Ok(Self::Locate(TopicName::parse(topic, "topic")?))
             }
             ["transactions", target] => {
-                let (transaction, verb) = target.rsplit_once(':').ok_or(Error::NoRoute)?;
+                let Some((transaction, verb)) = target.rsplit_once(':') else {
+                    require(method, &Method::GET, "GET")?;
+                    return Ok(Self::Transaction(target.to_owned()));
+                };
                 let resolution = match verb {
                     "commit" => Resolution::Committed,
                     "rollback" => Resolution::Compensated,
@@ -91,6 +95,7 @@ impl Route {
             Self::CreateTopic(_) => Operation::CreateTopic,
             Self::Publish(_) => Operation::Publish,
             Self::Locate(_) => Operation::Route,
+            Self::Transaction(_) => Operation::Transaction,
             Self::Resolve { resolution: Resolution::Committed, .. } => Operation::Commit,
             Self::Resolve { resolution: Resolution::Compensated, .. } => Operation::Rollback,
             Self::Subscribe(_) => Operation::Subscribe,
@@ -144,6 +149,7 @@ mod tests {
             ("PUT", "/tmq/v1/topics/orders", Operation::CreateTopic),
             ("POST", "/tmq/v1/topics/orders.dlq/messages", Operation::Publish),
             ("GET", "/tmq/v1/topics/orders/route", Operation::Route),
+            ("GET", "/tmq/v1/transactions/x", Operation::Transaction),
             ("POST", "/tmq/v1/transactions/ab:commit", Operation::Commit),
             ("POST", "/tmq/v1/transactions/ab:rollback", Operation::Rollback),
             ("POST", "/tmq/v1/groups/g/consumers", Operation::Subscribe),
@@ -176,7 +182,6 @@ mod tests {
             "/tmq/v1/topics/a/",
             "/tmq/v1/topics/a/b",
             "/tmq/v1//topics/a",
-            "/tmq/v1/transactions/x",
             "/tmq/v1/transactions/x:abort",
             "/tmq/v1/topics/%ff",
             "/tmq/v1/groups/g/consumers/c:shout",

@@ -157,7 +157,7 @@ pub(super) struct StateResponse<S> {
 pub(super) struct PullBody {
     max_messages: Option<u64>,
     wait_ms: Option<u64>,
-    ack_timeout: Option<u64>,
+    pub(super) ack_timeout: Option<u64>,
 }
 
 impl PullBody {
@@ -180,7 +180,7 @@ impl PullBody {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReceiptsRequest {
     receipts: Option<Vec<Box<str>>>,
-    ack_timeout: Option<u64>,
+    pub(super) ack_timeout: Option<u64>,
 }
 
 impl ReceiptsRequest {

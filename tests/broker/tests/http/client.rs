@@ -118,6 +118,21 @@ impl Remote {
         self.send(self.listen, Method::POST, &format!("/tmq/v1{path}"), body).await
     }
 
+    /// A request to the broker's port with headers of its own.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let uri = format!("http://{}/tmq/v1{path}", self.server.listen());
+        let request = headers
+            .iter()
+            .fold(Request::builder().method(method).uri(uri), |request, (name, value)| request.header(*name, *value));
+        self.send_request(request.body(body.into()).unwrap()).await
+    }
+
     pub(crate) async fn admin(&self, method: Method, path: &str, body: &str) -> Answer {
         self.send(self.admin, method, path, body.to_owned()).await
     }

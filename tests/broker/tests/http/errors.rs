@@ -1,7 +1,7 @@
 //! Every refusal, in the protocol's form.
 
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::Method;
 use serde_json::json;
 use tmq_broker::Semantics::{Fixed, Legacy};
 
@@ -26,6 +26,8 @@ async fn what_does_not_exist_is_named() {
     for id in ["0123456789abcdef", "nonsense"] {
         let answer = broker.post(&format!("/transactions/{id}:commit"), json!({})).await;
         answer.refused(404, "TransactionNotFound", Some("transactionId"));
+        let answer = broker.get(&format!("/transactions/{id}")).await;
+        answer.refused(404, "TransactionNotFound", Some("transactionId"));
     }
 }
 
@@ -47,6 +49,9 @@ async fn unknown_paths_and_methods() {
     let answer = broker.get("/topics/orders").await;
     answer.refused(405, "MethodNotAllowed", None);
     assert_eq!(answer.headers["allow"], "PUT");
+    let answer = broker.post("/transactions/0123456789abcdef", json!({})).await;
+    answer.refused(405, "MethodNotAllowed", None);
+    assert_eq!(answer.headers["allow"], "GET");
 }
 
 #[tokio::test]
@@ -108,22 +113,6 @@ async fn a_body_that_is_no_json_object() {
         "InvalidArgument",
         None,
     );
-}
-
-#[tokio::test]
-async fn an_unknown_protocol_version() {
-    let broker = Broker::start(Fixed).await;
-    broker.orders(1, 0).await;
-    for (version, good) in [("2.7", true), ("2.8", true), ("3.0", false), ("", false)] {
-        let uri = format!("http://{}/tmq/v1/topics/orders/route", broker.server.listen());
-        let request = Request::get(uri).header("x-dingtalk-mq-version", version).body(Body::empty()).unwrap();
-        let answer = broker.send_request(request).await;
-        if good {
-            answer.ok();
-        } else {
-            answer.refused(400, "InvalidArgument", Some("X-DingTalk-MQ-Version"));
-        }
-    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod encoding;
 mod errors;
 mod limits;
 mod long_poll;
@@ -10,3 +11,4 @@ mod process;
 mod program;
 mod semantics;
 mod signature;
+mod versions;

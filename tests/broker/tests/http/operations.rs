@@ -109,12 +109,16 @@ async fn half_messages_appear_at_their_commit() {
     };
     let (kept, dropped) = (half("kept").await, half("dropped").await);
     assert_eq!(broker.pull(&consumer, json!({})).await, [] as [Value; 0]);
+    let id = kept.strip_prefix("/transactions/").unwrap();
+    assert_eq!(broker.get(&kept).await.ok(), json!({ "transactionId": id, "state": "pending" }));
     for _ in 0..2 {
         let committed = broker.post(&format!("{kept}:commit"), json!({})).await.ok();
         assert_eq!(committed["state"], "committed");
         let compensated = broker.post(&format!("{dropped}:rollback"), json!({})).await.ok();
         assert_eq!(compensated["state"], "compensated");
     }
+    assert_eq!(broker.get(&kept).await.ok()["state"], "committed");
+    assert_eq!(broker.get(&dropped).await.ok()["state"], "compensated");
     broker.post(&format!("{kept}:rollback"), json!({})).await.refused(409, "IllegalStateTransition", None);
     broker.post(&format!("{dropped}:commit"), json!({})).await.refused(409, "IllegalStateTransition", None);
     assert_eq!(bodies(&broker.pull(&consumer, json!({})).await), ["kept"]);
