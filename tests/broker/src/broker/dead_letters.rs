@@ -130,7 +130,8 @@ impl Broker {
         ranked.truncate(MAX_LETTERS);
         let mut letters: Vec<DeadLetter> = ranked.into_iter().map(|(_, letter)| letter).collect();
         letters.sort_by(|one, other| {
-            let place = |letter: &DeadLetter| (letter.topic.clone(), std::cmp::Reverse(letter.offset), letter.partition);
+            let place =
+                |letter: &DeadLetter| (letter.topic.clone(), std::cmp::Reverse(letter.offset), letter.partition);
             place(one).cmp(&place(other))
         });
         DeadLetters { letters, complete: budget.0 > 0 }

@@ -91,7 +91,8 @@ async fn clear_faults(State(app): State<Arc<App>>) -> Response<Body> {
 }
 
 /// Takes one fault away. One that is gone already is no error: it is as it was asked for.
-async fn remove_fault(State(app): State<Arc<App>>, Path(id): Path<u64>) -> Response<Body> {
+async fn remove_fault(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response<Body> {
+    let Ok(id) = id.parse() else { return error::response(&Error::NoRoute) };
     app.faults.remove(id);
     json(StatusCode::OK, &FaultList { faults: app.faults.list() })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware;
@@ -11,8 +12,9 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
-use super::{App, guard, json};
+use super::{App, error, guard, json};
 use crate::broker::{Filter, Inspection};
+use crate::error::Error;
 
 /// Nothing but the broker's own files and answers; nothing written in the page itself; and no text as markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -69,13 +71,29 @@ struct Snapshot {
     faults: Vec<Fault>,
 }
 
-async fn snapshot(State(app): State<Arc<App>>, Query(rows): Query<Rows>) -> Response<Body> {
-    let inspection = app.broker.inspect(&Filter::new(&rows.filter));
+/// The filter of a query.
+fn filter(rows: Result<Query<Rows>, QueryRejection>) -> Result<Filter, Error> {
+    match rows {
+        Ok(Query(rows)) => Ok(Filter::new(&rows.filter)),
+        Err(rejected) => Err(Error::Unreadable(rejected.body_text())),
+    }
+}
+
+async fn snapshot(State(app): State<Arc<App>>, rows: Result<Query<Rows>, QueryRejection>) -> Response<Body> {
+    let filter = match filter(rows) {
+        Ok(filter) => filter,
+        Err(refused) => return error::response(&refused),
+    };
+    let inspection = app.broker.inspect(&filter);
     json(StatusCode::OK, &Snapshot { inspection, faults: app.faults.list() })
 }
 
-async fn dead_letters(State(app): State<Arc<App>>, Query(rows): Query<Rows>) -> Response<Body> {
-    let read = move || json(StatusCode::OK, &app.broker.dead_letters(&Filter::new(&rows.filter)));
+async fn dead_letters(State(app): State<Arc<App>>, rows: Result<Query<Rows>, QueryRejection>) -> Response<Body> {
+    let filter = match filter(rows) {
+        Ok(filter) => filter,
+        Err(refused) => return error::response(&refused),
+    };
+    let read = move || json(StatusCode::OK, &app.broker.dead_letters(&filter));
     match tokio::task::spawn_blocking(read).await {
         Ok(response) => response,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
