@@ -33,6 +33,20 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Adds another group's account.
+    pub(crate) fn add(&mut self, other: &Entry) {
+        self.published += other.published;
+        self.ready += other.ready;
+        self.in_flight += other.in_flight;
+        let (totals, more) = (&mut self.totals, &other.totals);
+        totals.acked += more.acked;
+        totals.dead_lettered += more.dead_lettered;
+        totals.archived += more.archived;
+        totals.forgotten += more.forgotten;
+        totals.deliveries += more.deliveries;
+        totals.redeliveries += more.redeliveries;
+    }
+
     /// Messages whose whereabouts the entry states; equal to `published` at every moment.
     #[cfg(test)]
     pub(crate) fn accounted(&self) -> u64 {

@@ -8,6 +8,12 @@ use crate::names::{MessageId, Offset, PartitionId, TopicName};
 
 /// The header of every message that reached a dead-letter topic; its value is the topic it came from.
 pub(crate) const DEAD_LETTER_HEADER: &str = "X-DingTalk-MQ-DeadLetter";
+/// The header with the group that a dead letter died in.
+pub(crate) const DEAD_LETTER_GROUP_HEADER: &str = "X-DingTalk-MQ-DeadLetter-Group";
+/// The header with what made a dead letter's last delivery fail.
+pub(crate) const DEAD_LETTER_REASON_HEADER: &str = "X-DingTalk-MQ-DeadLetter-Reason";
+/// The header with how often a dead letter was delivered, in decimal.
+pub(crate) const DEAD_LETTER_ATTEMPTS_HEADER: &str = "X-DingTalk-MQ-DeadLetter-Attempts";
 
 /// How `body` is to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -6,10 +6,12 @@
 
 mod cell;
 pub(crate) mod checkpoint;
+mod dead_letters;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod history;
+mod inspect;
 mod poll;
 mod recovery;
 mod topic;
@@ -24,6 +26,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use cell::GroupCell;
+pub(crate) use inspect::{Filter, Inspection};
 pub(crate) use poll::Delivered;
 pub(crate) use recovery::Recovered;
 pub(crate) use topic::{Draft, Novelty, PublishResult};

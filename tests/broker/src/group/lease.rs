@@ -1,6 +1,6 @@
 //! The leases of a group: which message is with whom until when, and which receipts were good.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::progress::MessageRef;
@@ -29,6 +29,7 @@ pub(crate) struct Leases {
     next: u64,
     running: HashMap<LeaseId, Lease>,
     deadlines: BTreeSet<(Timestamp, LeaseId)>,
+    starts: Starts,
     acknowledged: AckWindow,
 }
 
@@ -48,6 +49,7 @@ impl Leases {
 
     pub(crate) fn insert(&mut self, id: LeaseId, lease: Lease) {
         self.deadlines.insert((lease.deadline, id));
+        self.starts.add(&lease);
         self.running.insert(id, lease);
     }
 
@@ -60,6 +62,7 @@ impl Leases {
     pub(crate) fn remove(&mut self, id: LeaseId) -> Option<Lease> {
         let lease = self.running.remove(&id)?;
         self.deadlines.remove(&(lease.deadline, id));
+        self.starts.remove(id, &lease);
         Some(lease)
     }
 
@@ -68,8 +71,14 @@ impl Leases {
         if let Some(lease) = self.running.get_mut(&id) {
             self.deadlines.remove(&(lease.deadline, id));
             self.deadlines.insert((deadline, id));
+            self.starts.keep(id, lease);
             lease.deadline = deadline;
         }
+    }
+
+    /// How long the running leases have run.
+    pub(crate) fn ages(&self, now: Timestamp) -> LeaseAges {
+        self.starts.ages(now)
     }
 
     /// When the next lease expires.
@@ -91,6 +100,64 @@ impl Leases {
     /// Whether the lease ended by an ack, as far as is remembered.
     pub(crate) fn was_acknowledged(&self, id: LeaseId) -> bool {
         self.acknowledged.contains(id)
+    }
+}
+
+/// How many leases have run for how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeaseAges {
+    /// Those younger than each of [`LeaseAges::BOUNDS`] and not than the one before it; last those of every other age.
+    pub(crate) counts: [u64; LeaseAges::BOUNDS.len() + 1],
+    pub(crate) oldest: Option<Millis>,
+}
+
+impl LeaseAges {
+    /// In milliseconds: from what every handler takes to what only a forgotten message does.
+    pub(crate) const BOUNDS: [u64; 5] = [5_000, 15_000, 60_000, 300_000, 3_600_000];
+}
+
+/// When the running leases began, counted by the second, so that their ages are told without a look at each.
+#[derive(Default)]
+struct Starts {
+    counts: BTreeMap<u64, u64>,
+    /// The second of those leases whose deadline was moved; that of the others follows from it.
+    moved: HashMap<LeaseId, u64>,
+}
+
+impl Starts {
+    /// The second in which a lease began whose deadline was not moved since. A lease that was extended before a restart
+    /// counts from its last extension.
+    fn second(lease: &Lease) -> u64 {
+        lease.deadline.0.saturating_sub(lease.ack_timeout.0) / 1_000
+    }
+
+    fn add(&mut self, lease: &Lease) {
+        *self.counts.entry(Self::second(lease)).or_default() += 1;
+    }
+
+    /// Remembers when a lease began whose deadline is about to be moved.
+    fn keep(&mut self, id: LeaseId, lease: &Lease) {
+        self.moved.entry(id).or_insert_with(|| Self::second(lease));
+    }
+
+    fn remove(&mut self, id: LeaseId, lease: &Lease) {
+        let second = self.moved.remove(&id).unwrap_or_else(|| Self::second(lease));
+        if let Some(count) = self.counts.get_mut(&second) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&second);
+            }
+        }
+    }
+
+    fn ages(&self, now: Timestamp) -> LeaseAges {
+        let age = |second: u64| Millis((now.0 / 1_000).saturating_sub(second) * 1_000);
+        let mut ages = LeaseAges { oldest: self.counts.keys().next().map(|&second| age(second)), ..Default::default() };
+        for (&second, count) in &self.counts {
+            let bucket = LeaseAges::BOUNDS.partition_point(|&bound| bound <= age(second).0);
+            ages.counts[bucket] += count;
+        }
+        ages
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::inspect::PartitionState;
 use crate::ledger::{Entry, Totals};
 use crate::message::Position;
 use crate::names::{ConsumerId, LeaseId, Offset, PartitionId, TopicName};
@@ -113,5 +114,15 @@ impl Progress {
             entry.in_flight += progress.leases.len() as u64;
         }
         entry
+    }
+
+    /// Each partition's part of the account, in order.
+    pub(crate) fn states(&self) -> impl Iterator<Item = PartitionState> {
+        (0..).map(PartitionId).zip(&self.partitions).map(|(partition, progress)| PartitionState {
+            partition,
+            owner: progress.owner,
+            ready: self.log.end(partition).0 - progress.next + progress.again.len() as u64 + progress.resting,
+            in_flight: progress.leases.len() as u64,
+        })
     }
 }

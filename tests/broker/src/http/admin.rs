@@ -1,18 +1,18 @@
-//! The admin port: the ledger, faults, metrics, health.
+//! The admin port: the live page, the ledger, faults, metrics, health.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{delete, get};
+use axum::{Router, middleware};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
-use super::{App, body, error, json};
+use super::{App, body, error, guard, json, page};
 use crate::error::Error;
 
 /// The largest body of a request to the admin port, in bytes.
@@ -23,15 +23,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/admin/ledger", get(ledger))
         .route("/admin/faults", get(list_faults).post(add_faults).delete(clear_faults))
+        .route("/admin/faults/{id}", delete(remove_fault))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
+        .merge(page::router())
         .fallback(async || error::response(&Error::NoRoute))
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn(guard::same_origin_to_change))
         .with_state(app)
 }
 
 async fn not_allowed(method: Method, uri: Uri) -> Response<Body> {
-    let allowed = if uri.path() == "/admin/faults" { "GET, HEAD, POST, DELETE" } else { "GET, HEAD" };
+    let allowed = match uri.path() {
+        "/admin/faults" => "GET, HEAD, POST, DELETE",
+        path if path.starts_with("/admin/faults/") => "DELETE",
+        _ => "GET, HEAD",
+    };
     error::response(&Error::Method { method: method.to_string(), allowed })
 }
 
@@ -89,6 +96,13 @@ async fn add_faults(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
 async fn clear_faults(State(app): State<Arc<App>>) -> Response<Body> {
     app.faults.clear();
     json(StatusCode::OK, &FaultList { faults: Vec::new() })
+}
+
+/// Takes one fault away. One that is gone already is no error: it is as it was asked for.
+async fn remove_fault(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response<Body> {
+    let Ok(id) = id.parse() else { return error::response(&Error::NoRoute) };
+    app.faults.remove(id);
+    json(StatusCode::OK, &FaultList { faults: app.faults.list() })
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {

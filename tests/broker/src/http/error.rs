@@ -37,6 +37,12 @@ pub(super) fn response(error: &Error) -> Response<Body> {
     response
 }
 
+/// The answer to a page of another site.
+pub(super) fn forbidden(reason: &str) -> Response<Body> {
+    let message = reason.to_owned();
+    json(StatusCode::FORBIDDEN, &ErrorBody { code: "Forbidden", message, field: None, retry_after_ms: None })
+}
+
 /// The answer of a fault that is set: the status's code of the protocol, as far as it has one.
 pub(super) fn injected(status: StatusCode) -> Response<Body> {
     let code = match status.as_u16() {

@@ -15,6 +15,9 @@ use crate::limits::MAX_FAULTS;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fault {
+    /// By which it is taken away; counted from 0 in the order in which faults were set.
+    #[serde(default, skip_deserializing)]
+    pub(crate) id: u64,
     pub(crate) operation: Target,
     /// How likely each request is to meet it, 0 to 1.
     #[serde(default = "certain")]
@@ -146,13 +149,14 @@ pub(crate) struct Faults {
 
 struct State {
     set: Vec<Fault>,
+    next_id: u64,
     rng: fastrand::Rng,
 }
 
 impl Faults {
     /// No faults. The same seed draws the same chances for the same requests.
     pub(crate) fn new(seed: u64) -> Self {
-        let state = State { set: Vec::new(), rng: fastrand::Rng::with_seed(seed) };
+        let state = State { set: Vec::new(), next_id: 0, rng: fastrand::Rng::with_seed(seed) };
         Self { some: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
@@ -165,13 +169,24 @@ impl Faults {
         if state.set.len() + faults.len() > MAX_FAULTS {
             return Err(Error::throttled("faults", MAX_FAULTS));
         }
-        state.set.extend(faults);
+        for fault in faults {
+            let id = state.next_id;
+            state.next_id += 1;
+            state.set.push(Fault { id, ..fault });
+        }
         self.some.store(!state.set.is_empty(), Ordering::Release);
         Ok(())
     }
 
     pub(crate) fn list(&self) -> Vec<Fault> {
         self.state.lock().set.clone()
+    }
+
+    /// Takes one away, if it is set.
+    pub(crate) fn remove(&self, id: u64) {
+        let mut state = self.state.lock();
+        state.set.retain(|fault| fault.id != id);
+        self.some.store(!state.set.is_empty(), Ordering::Release);
     }
 
     pub(crate) fn clear(&self) {
@@ -186,7 +201,7 @@ impl Faults {
             return Vec::new();
         }
         let mut state = self.state.lock();
-        let State { set, rng } = &mut *state;
+        let State { set, rng, .. } = &mut *state;
         let mut effects = Vec::new();
         for fault in set.iter_mut().filter(|fault| fault.meets(operation, stage)) {
             if rng.f64() >= fault.probability {
@@ -224,6 +239,17 @@ mod tests {
         assert_eq!(faults.list()[0].fired, 2);
         faults.clear();
         assert_eq!(faults.list(), []);
+    }
+
+    #[test]
+    fn a_fault_is_taken_away_by_its_id_alone() {
+        let faults = faults(r#"{"operation":"ack","kind":"reset"}"#);
+        faults.add(vec![serde_json::from_str(r#"{"id":0,"operation":"ack","kind":"blackhole"}"#).unwrap()]).unwrap();
+        faults.remove(0);
+        faults.remove(7);
+        assert_eq!(faults.draw(Operation::Ack, Stage::Before), [Effect::Blackhole]);
+        faults.add(vec![serde_json::from_str(r#"{"operation":"ack","kind":"reset"}"#).unwrap()]).unwrap();
+        assert_eq!(faults.list().iter().map(|fault| fault.id).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
