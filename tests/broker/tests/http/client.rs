@@ -126,7 +126,7 @@ impl Remote {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answer {
-        let uri = format!("http://{}/tmq/v1{path}", self.server.listen());
+        let uri = format!("http://{}/tmq/v1{path}", self.listen);
         let request = headers
             .iter()
             .fold(Request::builder().method(method).uri(uri), |request, (name, value)| request.header(*name, *value));
