@@ -30,14 +30,14 @@ impl Group {
         let Some(progress) = self.progress(topic) else { return Vec::new() };
         let Some(of) = progress.partitions.get(partition.index()) else { return Vec::new() };
         let mut findings = Vec::new();
-        let mut places: Vec<(Range<Offset>, &str)> = vec![(of.next..end.max(of.next), "to be delivered")];
+        let mut places: Vec<(Range<Offset>, &str)> = Vec::new();
         let one = |offset: &Offset, place| (*offset..Offset(offset.0 + 1), place);
         places.extend(of.again.keys().map(|offset| one(offset, "ready again")));
         places.extend(of.resting.keys().map(|offset| one(offset, "resting")));
         places.extend(of.leases.keys().map(|offset| one(offset, "leased")));
         places.extend(of.verdicts.runs().map(|(offsets, verdict)| (offsets, verdict.as_str())));
-        places.retain(|(offsets, _)| offsets.start < offsets.end);
-        places.sort_unstable_by_key(|(offsets, _)| offsets.start);
+        places.extend((of.next < end).then_some((of.next..end, "to be delivered")));
+        places.sort_by_key(|(offsets, _)| offsets.start);
 
         // What is below was settled and removed, or was there before the group.
         let mut next = of.origin.max(of.verdicts.trimmed()).max(progress.log.start(partition)).min(end);

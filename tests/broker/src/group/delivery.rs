@@ -92,9 +92,13 @@ impl Group {
         let (mut taken, mut bytes) = (Vec::new(), 0);
         for place in 0..share {
             let partition = consumer.partitions[(consumer.turn + place) % share];
-            if let Some(below) = progress.removed_below(partition) {
-                tracing::error!(topic = %progress.topic, partition = partition.0, below = below.0,
-                    "messages were removed before the group was done with them");
+            if taken.len() >= request.max_messages as usize {
+                break;
+            }
+            let start = progress.log.start(partition);
+            if let Some(below) = progress.removed_below(partition, start) {
+                let name = &progress.topic;
+                tracing::error!(topic = %name, partition = partition.0, below = below.0, "undelivered and removed");
                 for (offset, rest) in progress.forget_below(partition, below) {
                     let position = Position { partition, offset };
                     self.resting.remove(&(rest.until, MessageRef { topic, position }));
@@ -102,7 +106,7 @@ impl Group {
                 // A group has at most MAX_TOPICS_PER_GROUP topics.
                 self.effects.changes.push(Change::Removed { topic: topic as u32, partition, below });
             }
-            progress.trim_verdicts(partition);
+            progress.partitions[partition.index()].verdicts.trim(start);
             while taken.len() < request.max_messages as usize {
                 let room = if taken.is_empty() { usize::MAX } else { request.max_bytes.saturating_sub(bytes) };
                 let Some((message, size)) = progress.take(partition, room) else { break };

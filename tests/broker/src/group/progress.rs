@@ -144,18 +144,12 @@ impl Progress {
         self.partitions[partition.index()].verdicts.insert(offset..Offset(offset.0 + 1), verdict);
     }
 
-    /// The offset below which the log has removed messages that the group was still to deliver, if it has. Retention
+    /// The `start` of a partition's log, if the messages before it that were removed had still to be delivered. Retention
     /// asks for what is settled first, so that it does not come to this.
-    pub(crate) fn removed_below(&self, partition: PartitionId) -> Option<Offset> {
+    pub(crate) fn removed_below(&self, partition: PartitionId, start: Offset) -> Option<Offset> {
         let progress = &self.partitions[partition.index()];
         let waiting = progress.again.first_key_value().map_or(progress.next, |(offset, _)| progress.next.min(*offset));
-        let start = self.log.start(partition);
         (waiting < start).then_some(start)
-    }
-
-    /// Lets go of the single verdicts on what the log has removed.
-    pub(crate) fn trim_verdicts(&mut self, partition: PartitionId) {
-        self.partitions[partition.index()].verdicts.trim(self.log.start(partition));
     }
 
     /// Forgets the messages below an offset that wait for their delivery, so that they do not wait for ever for what

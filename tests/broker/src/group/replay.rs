@@ -204,9 +204,9 @@ impl Group {
         Ok(Place::Ready(Attempt::First))
     }
 
-    /// Goes on after a restart. Nobody could be heard of meanwhile: members have the full time from now on, also to
-    /// keep their leases, whose deadlines are what was promised. What came due happens in the next
-    /// [`advance`](Self::advance).
+    /// Goes on after a restart, at a moment that may even be before the last. Nobody could be heard of meanwhile, so
+    /// that members have the full time from now on. Leases keep the deadlines that their consumers were told: what came
+    /// due happens in the next [`advance`](Self::advance).
     pub(crate) fn resume(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         let members = self.consumers.values_mut().filter(|consumer| consumer.membership != Membership::Away);

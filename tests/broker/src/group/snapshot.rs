@@ -13,12 +13,12 @@ use super::lease::{Lease, Leases};
 use super::lifecycle::Lifecycle;
 use super::membership::{Consumer, Membership};
 use super::progress::{MessageRef, PartitionProgress, Progress, Rest};
-use super::settings::{Rules, Settings, StoredSettings};
+use super::settings::{Rules, StoredSettings};
 use super::unfit::{Logs, Misfit, Unfit, counted};
 use super::verdicts::{StoredVerdicts, Verdicts};
 use crate::clock::{Millis, Timestamp};
 use crate::ledger::Totals;
-use crate::limits::{MAX_CONSUMERS, MAX_TOPICS_PER_GROUP};
+use crate::limits::MAX_TOPICS_PER_GROUP;
 use crate::message::Position;
 use crate::names::{ConsumerId, GroupName, GroupTag, LeaseId, Offset, PartitionId, TopicName};
 
@@ -145,50 +145,6 @@ impl Group {
         Ok(group)
     }
 
-    /// Adds a consumer that takes no part yet.
-    pub(super) fn add_consumer(
-        &mut self,
-        id: ConsumerId,
-        settings: StoredSettings,
-        logs: Logs<'_>,
-    ) -> Result<(), Misfit> {
-        let settings = Settings::restore(settings, logs)?;
-        if self.consumers.contains_key(&id) {
-            return Err(Misfit::ConsumerTwice(id));
-        }
-        if self.consumers.len() >= MAX_CONSUMERS {
-            return Err(Misfit::TooMany("consumers"));
-        }
-        let Some(topic) = self.topics.iter().position(|progress| progress.topic == settings.topic) else {
-            return Err(Misfit::WrongTopic { consumer: id, topic: settings.topic });
-        };
-        self.consumers.insert(id, Consumer::new(settings, topic, self.now));
-        Ok(())
-    }
-
-    /// Whether these can be owners of partitions of a topic.
-    pub(super) fn check_owners(
-        &self,
-        topic: usize,
-        owners: &[(PartitionId, Option<ConsumerId>)],
-    ) -> Result<(), Misfit> {
-        let progress = &self.topics[topic];
-        for (partition, owner) in owners {
-            if partition.index() >= progress.partitions.len() {
-                return Err(Misfit::NoPartition { topic: progress.topic.clone(), partition: *partition });
-            }
-            let Some(owner) = owner else { continue };
-            let consumer = self.consumers.get(owner).ok_or(Misfit::NoConsumer(*owner))?;
-            if consumer.topic != topic {
-                return Err(Misfit::WrongTopic { consumer: *owner, topic: progress.topic.clone() });
-            }
-            if consumer.membership == Membership::Away {
-                return Err(Misfit::OwnerAway(*owner));
-            }
-        }
-        Ok(())
-    }
-
     fn restore_lease(&mut self, stored: StoredLease) -> Result<(), Misfit> {
         let StoredLease { id, topic, position, consumer, reconsume_times, ack_timeout, deadline } = stored;
         if !self.leases.is_known(id) || self.leases.running(id).is_some() {
@@ -203,42 +159,20 @@ impl Group {
         self.leases.insert(id, Lease { message, consumer, settings, reconsume_times, ack_timeout, deadline });
         Ok(())
     }
-
-    /// The message of one of the group's topics, by the topic's place, if there can be one.
-    pub(super) fn message(&self, topic: u32, position: Position) -> Result<MessageRef, Misfit> {
-        let progress = self.topics.get(topic as usize).ok_or(Misfit::NoTopicAt(topic))?;
-        if position.partition.index() >= progress.partitions.len() {
-            return Err(Misfit::NoPartition { topic: progress.topic.clone(), partition: position.partition });
-        }
-        Ok(MessageRef { topic: topic as usize, position })
-    }
-
-    /// A message that is not where it is told to be.
-    pub(super) fn misplaced(&self, message: MessageRef, actual: &'static str) -> Misfit {
-        let Position { partition, offset } = message.position;
-        Misfit::Place { topic: self.topics[message.topic].topic.clone(), partition, offset, actual }
-    }
-
-    /// A topic that is to become the group's, with its log.
-    pub(super) fn new_topic(&self, topic: TopicName, origins: &[Offset], logs: Logs<'_>) -> Result<Progress, Misfit> {
-        if self.topics.iter().any(|progress| progress.topic == topic) {
-            return Err(Misfit::TopicTwice(topic));
-        }
-        let Some(log) = logs(&topic) else { return Err(Misfit::NoTopic(topic)) };
-        let (actual, told) = (log.partitions() as usize, origins.len());
-        if actual != told {
-            return Err(Misfit::Partitions { topic, actual, told });
-        }
-        origins.iter().try_for_each(|origin| counted(origin.0).map(|_| ()))?;
-        Ok(Progress::starting_at(topic, log, origins))
-    }
 }
 
 #[cfg(test)]
 impl GroupSnapshot {
-    /// What stories tell of this: when members were last heard of is left out.
-    pub(super) fn as_told(mut self) -> Self {
+    /// What stories tell of this: when members were last heard of is left out, and so are the single verdicts on what
+    /// the log of the topics has removed.
+    pub(super) fn told(mut self, log: &dyn crate::storage::TopicLog) -> Self {
         self.silence_due = None;
+        for (partition, stored) in self.topics.iter_mut().flat_map(|of| (0..).map(PartitionId).zip(&mut of.partitions))
+        {
+            let mut verdicts = Verdicts::restore(stored.verdicts.clone()).unwrap();
+            verdicts.trim(log.start(partition));
+            stored.verdicts = verdicts.stored();
+        }
         for member in self.consumers.iter_mut().filter(|consumer| consumer.joined.is_some()) {
             member.last_seen = Timestamp::default();
         }

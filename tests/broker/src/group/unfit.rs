@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+use super::Group;
+use super::membership::{Consumer, Membership};
+use super::progress::{MessageRef, Progress};
+use super::settings::{Settings, StoredSettings};
+use crate::limits::MAX_CONSUMERS;
+use crate::message::Position;
 use crate::names::{ConsumerId, GroupName, LeaseId, Offset, PartitionId, TopicName};
 use crate::storage::TopicLog;
 
@@ -62,4 +68,80 @@ const MOST: u64 = 1 << 56;
 /// A count from the disk, if it can be one.
 pub(super) fn counted(count: u64) -> Result<u64, Misfit> {
     if count < MOST { Ok(count) } else { Err(Misfit::Count(count)) }
+}
+
+/// What is told of a group is taken over through these, which see to it that it fits.
+impl Group {
+    /// Adds a consumer that takes no part yet.
+    pub(super) fn add_consumer(
+        &mut self,
+        id: ConsumerId,
+        settings: StoredSettings,
+        logs: Logs<'_>,
+    ) -> Result<(), Misfit> {
+        let settings = Settings::restore(settings, logs)?;
+        if self.consumers.contains_key(&id) {
+            return Err(Misfit::ConsumerTwice(id));
+        }
+        if self.consumers.len() >= MAX_CONSUMERS {
+            return Err(Misfit::TooMany("consumers"));
+        }
+        let Some(topic) = self.topics.iter().position(|progress| progress.topic == settings.topic) else {
+            return Err(Misfit::WrongTopic { consumer: id, topic: settings.topic });
+        };
+        self.consumers.insert(id, Consumer::new(settings, topic, self.now));
+        Ok(())
+    }
+
+    /// Whether these can be owners of partitions of a topic.
+    pub(super) fn check_owners(
+        &self,
+        topic: usize,
+        owners: &[(PartitionId, Option<ConsumerId>)],
+    ) -> Result<(), Misfit> {
+        let progress = &self.topics[topic];
+        for (partition, owner) in owners {
+            if partition.index() >= progress.partitions.len() {
+                return Err(Misfit::NoPartition { topic: progress.topic.clone(), partition: *partition });
+            }
+            let Some(owner) = owner else { continue };
+            let consumer = self.consumers.get(owner).ok_or(Misfit::NoConsumer(*owner))?;
+            if consumer.topic != topic {
+                return Err(Misfit::WrongTopic { consumer: *owner, topic: progress.topic.clone() });
+            }
+            if consumer.membership == Membership::Away {
+                return Err(Misfit::OwnerAway(*owner));
+            }
+        }
+        Ok(())
+    }
+
+    /// The message of one of the group's topics, by the topic's place, if there can be one.
+    pub(super) fn message(&self, topic: u32, position: Position) -> Result<MessageRef, Misfit> {
+        let progress = self.topics.get(topic as usize).ok_or(Misfit::NoTopicAt(topic))?;
+        if position.partition.index() >= progress.partitions.len() {
+            return Err(Misfit::NoPartition { topic: progress.topic.clone(), partition: position.partition });
+        }
+        Ok(MessageRef { topic: topic as usize, position })
+    }
+
+    /// A message that is not where it is told to be.
+    pub(super) fn misplaced(&self, message: MessageRef, actual: &'static str) -> Misfit {
+        let Position { partition, offset } = message.position;
+        Misfit::Place { topic: self.topics[message.topic].topic.clone(), partition, offset, actual }
+    }
+
+    /// A topic that is to become the group's, with its log.
+    pub(super) fn new_topic(&self, topic: TopicName, origins: &[Offset], logs: Logs<'_>) -> Result<Progress, Misfit> {
+        if self.topics.iter().any(|progress| progress.topic == topic) {
+            return Err(Misfit::TopicTwice(topic));
+        }
+        let Some(log) = logs(&topic) else { return Err(Misfit::NoTopic(topic)) };
+        let (actual, told) = (log.partitions() as usize, origins.len());
+        if actual != told {
+            return Err(Misfit::Partitions { topic, actual, told });
+        }
+        origins.iter().try_for_each(|origin| counted(origin.0).map(|_| ()))?;
+        Ok(Progress::starting_at(topic, log, origins))
+    }
 }
