@@ -1,17 +1,18 @@
 //! The account of every message: where it is, or what became of it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::group::verdicts::Verdict;
 use crate::names::{GroupName, TopicName};
 
 /// What has happened to a group's messages of one topic so far. These figures only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Totals {
     pub(crate) acked: u64,
     pub(crate) dead_lettered: u64,
     pub(crate) archived: u64,
-    /// Lost at a rebalance, under the legacy semantics.
+    /// Lost at a rebalance, under the legacy semantics; or gone from the log before the group was done with them.
     pub(crate) forgotten: u64,
     /// Deliveries to consumers, redeliveries among them.
     pub(crate) deliveries: u64,
@@ -19,11 +20,24 @@ pub(crate) struct Totals {
     pub(crate) redeliveries: u64,
 }
 
+impl Totals {
+    /// The number of messages with a verdict.
+    pub(crate) fn of(&mut self, verdict: Verdict) -> &mut u64 {
+        match verdict {
+            Verdict::Acknowledged => &mut self.acked,
+            Verdict::DeadLettered => &mut self.dead_lettered,
+            Verdict::Archived => &mut self.archived,
+            Verdict::Forgotten => &mut self.forgotten,
+        }
+    }
+}
+
 /// The account of one group in one topic at one moment:
 /// `published = ready + in_flight + acked + dead_lettered + archived + forgotten`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
+    /// Messages since the group's start, which is the oldest one that the topic held at its first subscribe.
     pub(crate) published: u64,
     /// To be delivered, at once or after a rest.
     pub(crate) ready: u64,

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{MessageId, Offset, PartitionId, TopicName};
+use crate::names::{GroupName, MessageId, Offset, PartitionId, TopicName};
 
 /// The header of every message that reached a dead-letter topic; its value is the topic it came from.
 pub(crate) const DEAD_LETTER_HEADER: &str = "X-DingTalk-MQ-DeadLetter";
-/// The header with the group that a dead letter died in.
+/// The group that gave a dead letter up.
 pub(crate) const DEAD_LETTER_GROUP_HEADER: &str = "X-DingTalk-MQ-DeadLetter-Group";
-/// The header with what made a dead letter's last delivery fail.
+/// Why its last delivery failed: `expired` or `rejected`.
 pub(crate) const DEAD_LETTER_REASON_HEADER: &str = "X-DingTalk-MQ-DeadLetter-Reason";
-/// The header with how often a dead letter was delivered, in decimal.
+/// How many deliveries to that group failed.
 pub(crate) const DEAD_LETTER_ATTEMPTS_HEADER: &str = "X-DingTalk-MQ-DeadLetter-Attempts";
 
 /// How `body` is to be read.
@@ -44,6 +44,15 @@ pub(crate) struct Message {
     pub(crate) headers: BTreeMap<String, String>,
 }
 
+/// How a message came to be a dead letter.
+pub(crate) struct Death<'a> {
+    pub(crate) origin: &'a TopicName,
+    pub(crate) group: &'a GroupName,
+    pub(crate) reason: &'static str,
+    /// Deliveries that failed.
+    pub(crate) attempts: u32,
+}
+
 /// Where a message stands in its topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Position {
@@ -66,10 +75,15 @@ impl Message {
         self.body.len() + text(&self.key) + text(&self.tag) + properties + headers
     }
 
-    /// This message as the dead letter of `origin`. It keeps its id, and the first origin where it dies repeatedly.
-    pub(crate) fn to_dead_letter(&self, origin: &TopicName) -> Message {
+    /// This message as a dead letter. It keeps its id. Where it dies repeatedly, it keeps the first origin, which is the
+    /// topic that it was published to; the other headers tell of the last death, which is the one to look into.
+    pub(crate) fn to_dead_letter(&self, death: &Death<'_>) -> Message {
+        let Death { origin, group, reason, attempts } = death;
         let mut letter = self.clone();
         letter.headers.entry(DEAD_LETTER_HEADER.to_owned()).or_insert_with(|| origin.to_string());
+        letter.headers.insert(DEAD_LETTER_GROUP_HEADER.to_owned(), group.to_string());
+        letter.headers.insert(DEAD_LETTER_REASON_HEADER.to_owned(), (*reason).to_owned());
+        letter.headers.insert(DEAD_LETTER_ATTEMPTS_HEADER.to_owned(), attempts.to_string());
         letter
     }
 }

@@ -1,6 +1,6 @@
 //! Sharing partitions out among the members of a group: evenly, and moving as few as that allows.
 
-use crate::names::{ConsumerId, PartitionId};
+use crate::names::ConsumerId;
 
 /// The new owner of each partition. `owners` are the present ones by partition, `members` the consumers that take
 /// part, in the order in which they joined. Every member gets the same number of partitions, give or take one; a
@@ -32,11 +32,6 @@ pub(crate) fn share(owners: &[Option<ConsumerId>], members: &[ConsumerId]) -> Ve
         *owner = free.next();
     }
     shared
-}
-
-/// The partitions of `owner`, in order.
-pub(crate) fn owned_by(owners: &[Option<ConsumerId>], owner: ConsumerId) -> Vec<PartitionId> {
-    (0..).map(PartitionId).zip(owners).filter(|(_, of)| **of == Some(owner)).map(|(partition, _)| partition).collect()
 }
 
 struct Quota {

@@ -1,32 +1,41 @@
 //! What happened in a group, in order: what a journal of the group has to keep, and all that is needed to tell the
 //! group's story again after a crash.
+//!
+//! A story tells all that a promise rests on. It does not tell which polls are open, when members were last heard of, or
+//! whose turn among its partitions a consumer's next pull is: polls end with the process, members get a fresh time to
+//! be heard of in the next, and turns start anew.
 
 use serde::{Deserialize, Serialize};
 
 use super::lifecycle::Lifecycle;
 use super::settings::StoredSettings;
-use crate::clock::Timestamp;
+use crate::clock::{Millis, Timestamp};
 use crate::message::Position;
-use crate::names::{ConsumerId, GroupName, GroupTag, LeaseId, TopicName};
+use crate::names::{ConsumerId, GroupName, GroupTag, LeaseId, Offset, PartitionId, TopicName};
 use crate::storage::Mark;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
-    /// A consumer subscribed; the topic of its settings becomes the group's, at the end of its list of topics, if it
-    /// was not.
+    /// A topic became the group's, at the end of its list of topics; the group starts at these offsets.
+    TopicAdded { topic: TopicName, origins: Vec<Offset> },
+    /// A consumer subscribed to a topic of the group's.
     Subscribed { consumer: ConsumerId, settings: StoredSettings },
     /// A consumer took a step of its lifecycle.
     Stepped { consumer: ConsumerId, state: Lifecycle },
     /// A consumer takes part from now on.
     Joined { consumer: ConsumerId },
     /// A consumer takes part no more: it stopped, or was silent.
-    Left { consumer: ConsumerId },
+    Left { consumer: ConsumerId, last_seen: Timestamp },
     /// A consumer that had been away for long made room for another.
     Dropped { consumer: ConsumerId },
-    /// The partitions of a topic, by its place in the group's list of topics, belong to these consumers.
-    Shared { topic: u32, owners: Vec<Option<ConsumerId>> },
-    /// A message of a topic, by its place in the group's list of topics, came to be this.
+    /// Partitions of a topic, by its place in the group's list of topics, have these owners now. The fates of what was
+    /// leased there follow.
+    Shared { topic: u32, moved: Vec<(PartitionId, Option<ConsumerId>)> },
+    /// What waited for its delivery in a partition is forgotten below an offset: the log has it no more.
+    Removed { topic: u32, partition: PartitionId, below: Offset },
+    /// A message of a topic, by its place in the group's list of topics, came to be this. Where it was not leased, it
+    /// has been delivered, and was judged as that was done.
     Message { topic: u32, position: Position, fate: Fate },
     /// A lease got a new deadline.
     Extended { lease: LeaseId, deadline: Timestamp },
@@ -40,7 +49,7 @@ pub(crate) enum Fate {
         lease: LeaseId,
         consumer: ConsumerId,
         reconsume_times: u32,
-        ack_timeout: crate::clock::Millis,
+        ack_timeout: Millis,
         deadline: Timestamp,
     },
     /// It is ready again from `at` on.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::change::Fate;
+use super::change::{Change, Fate};
 use super::lease::Lease;
 use super::progress::{Attempt, MessageRef, Taken};
-use super::settings::{AckTimeout, Acknowledgement, Settings};
+use super::settings::{AckTimeout, Acknowledgement, Semantics, Settings};
 use super::settlement::Failure;
+use super::verdicts::Verdict;
 use super::{Group, PartitionId};
 use crate::clock::{Millis, Timestamp};
 use crate::error::Error;
@@ -85,11 +86,27 @@ impl Group {
 
     fn take_ready(&mut self, id: ConsumerId, request: &PullRequest) -> Vec<Taken> {
         let Some(consumer) = self.consumers.get_mut(&id) else { return Vec::new() };
-        let progress = &mut self.topics[consumer.topic];
+        let topic = consumer.topic;
+        let progress = &mut self.topics[topic];
         let share = consumer.partitions.len();
         let (mut taken, mut bytes) = (Vec::new(), 0);
         for place in 0..share {
             let partition = consumer.partitions[(consumer.turn + place) % share];
+            if taken.len() >= request.max_messages as usize {
+                break;
+            }
+            let start = progress.log.start(partition);
+            if let Some(below) = progress.removed_below(partition, start) {
+                let name = &progress.topic;
+                tracing::error!(topic = %name, partition = partition.0, below = below.0, "undelivered and removed");
+                for (offset, rest) in progress.forget_below(partition, below) {
+                    let position = Position { partition, offset };
+                    self.resting.remove(&(rest.until, MessageRef { topic, position }));
+                }
+                // A group has at most MAX_TOPICS_PER_GROUP topics.
+                self.effects.changes.push(Change::Removed { topic: topic as u32, partition, below });
+            }
+            progress.partitions[partition.index()].verdicts.trim(start);
             while taken.len() < request.max_messages as usize {
                 let room = if taken.is_empty() { usize::MAX } else { request.max_bytes.saturating_sub(bytes) };
                 let Some((message, size)) = progress.take(partition, room) else { break };
@@ -110,19 +127,23 @@ impl Group {
         attempt: Attempt,
     ) -> LeaseId {
         let id = self.leases.next_id();
-        let totals = &mut self.topics[message.topic].totals;
-        totals.deliveries += 1;
-        totals.redeliveries += u64::from(attempt != Attempt::First);
+        self.topics[message.topic].count_delivery(attempt);
         let reconsume_times = attempt.reconsume_times();
         match terms {
             Terms::Acknowledged => {
-                totals.acked += 1;
+                self.topics[message.topic].settle(message.position, Verdict::Acknowledged);
                 self.leases.note_acknowledged(id);
                 self.note(message, Fate::Acknowledged { lease: id });
             }
-            Terms::Failed => self.fail(message, settings, reconsume_times, Failure::ZeroAckTimeout),
+            Terms::Failed => {
+                let failure = match settings.semantics {
+                    Semantics::Legacy => Failure::ZeroAckTimeout,
+                    Semantics::Fixed => Failure::Expired,
+                };
+                self.fail(message, settings, reconsume_times, failure);
+            }
             Terms::Leased { ack_timeout, deadline } => {
-                self.partition(message).leases.insert(id);
+                self.partition(message).leases.insert(message.position.offset, id);
                 self.note(message, Fate::Leased { lease: id, consumer, reconsume_times, ack_timeout, deadline });
                 let settings = Arc::clone(settings);
                 self.leases.insert(id, Lease { message, consumer, settings, reconsume_times, ack_timeout, deadline });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::progress::MessageRef;
 use super::settings::Settings;
+use super::unfit::{Misfit, counted};
 use crate::clock::{Millis, Timestamp};
 use crate::names::{ConsumerId, LeaseId};
 
@@ -42,9 +43,14 @@ impl Leases {
     /// An id that no lease of this group has had.
     pub(crate) fn next_id(&mut self) -> LeaseId {
         let id = LeaseId(self.next);
-        self.next += 1;
-        self.acknowledged.open(id);
+        self.skip_to(LeaseId(self.next + 1));
         id
+    }
+
+    /// Counts the ids before `next` as given out.
+    pub(crate) fn skip_to(&mut self, next: LeaseId) {
+        self.next = self.next.max(next.0);
+        self.acknowledged.open_until(self.next);
     }
 
     pub(crate) fn insert(&mut self, id: LeaseId, lease: Lease) {
@@ -87,9 +93,39 @@ impl Leases {
     }
 
     /// Ends the lease that expires first, if its deadline has come.
-    pub(crate) fn pop_expired(&mut self, now: Timestamp) -> Option<(LeaseId, Lease)> {
+    pub(crate) fn pop_expired(&mut self, now: Timestamp) -> Option<Lease> {
         let (_, id) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
-        Some((id, self.remove(id)?))
+        self.remove(id)
+    }
+
+    /// Whether an id was given out.
+    pub(crate) fn is_known(&self, id: LeaseId) -> bool {
+        id.0 < self.next
+    }
+
+    /// The lease `id`, if it runs.
+    pub(crate) fn running(&self, id: LeaseId) -> Option<&Lease> {
+        self.running.get(&id)
+    }
+
+    /// Every lease that runs, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
+        self.running.iter().map(|(id, lease)| (*id, lease))
+    }
+
+    /// Which of the newest leases ended by an ack: a bit for each, in a ring.
+    pub(crate) fn acknowledged(&self) -> &[u64] {
+        &self.acknowledged.bits
+    }
+
+    /// No lease runs; the ids before `next` were given out, and these ended by an ack.
+    pub(crate) fn restore(next: LeaseId, acknowledged: Vec<u64>) -> Result<Self, Misfit> {
+        let next = counted(next.0)?;
+        if acknowledged.len() as u64 > AckWindow::LEASES / 64 {
+            return Err(Misfit::TooMany("acknowledged leases"));
+        }
+        let acknowledged = AckWindow { bits: acknowledged, end: next };
+        Ok(Self { next, acknowledged, ..Self::default() })
     }
 
     /// Notes that the lease ended by an ack.
@@ -173,26 +209,29 @@ impl AckWindow {
     /// How many leases back an ack is remembered; 16 KiB of bits for each group.
     const LEASES: u64 = 1 << 17;
 
-    /// Brings a new lease in, the oldest one out.
-    fn open(&mut self, id: LeaseId) {
-        self.end = id.0 + 1;
-        let (word, bit) = Self::place(id);
-        if self.bits.len() <= word {
-            self.bits.resize(word + 1, 0);
+    /// Brings new leases in, the oldest ones out: `end` is one past the newest.
+    fn open_until(&mut self, end: u64) {
+        // Of more than a window full, the last window is the same.
+        for id in self.end.max(end.saturating_sub(Self::LEASES))..end {
+            let (word, bit) = Self::place(LeaseId(id));
+            if self.bits.len() <= word {
+                self.bits.resize(word + 1, 0);
+            }
+            self.bits[word] &= !bit;
         }
-        self.bits[word] &= !bit;
+        self.end = self.end.max(end);
     }
 
     fn note(&mut self, id: LeaseId) {
         if self.holds(id) {
             let (word, bit) = Self::place(id);
-            self.bits[word] |= bit;
+            self.bits.get_mut(word).into_iter().for_each(|word| *word |= bit);
         }
     }
 
     fn contains(&self, id: LeaseId) -> bool {
         let (word, bit) = Self::place(id);
-        self.holds(id) && self.bits[word] & bit != 0
+        self.holds(id) && self.bits.get(word).is_some_and(|word| word & bit != 0)
     }
 
     fn holds(&self, id: LeaseId) -> bool {
@@ -213,15 +252,18 @@ mod tests {
     fn acks_are_remembered_for_the_newest_leases() {
         let mut window = AckWindow::default();
         for id in 0..AckWindow::LEASES {
-            window.open(LeaseId(id));
+            window.open_until(id + 1);
             window.note(LeaseId(id));
         }
         assert!(window.contains(LeaseId(0)));
         assert!(!window.contains(LeaseId(AckWindow::LEASES)), "not made yet");
-        window.open(LeaseId(AckWindow::LEASES));
+        window.open_until(AckWindow::LEASES + 1);
         assert!(!window.contains(LeaseId(0)), "too old");
         assert!(!window.contains(LeaseId(AckWindow::LEASES)), "not acknowledged");
         assert!(window.contains(LeaseId(1)));
         assert!(!window.contains(LeaseId(u64::MAX)));
+        window.open_until(1 << 50);
+        assert!((0..AckWindow::LEASES + 1).all(|id| !window.contains(LeaseId(id))), "all too old");
+        assert!(window.bits.iter().all(|word| *word == 0));
     }
 }

@@ -7,6 +7,7 @@ use super::change::{Change, Fate};
 use super::lifecycle::{Lifecycle, Transition};
 use super::progress::Progress;
 use super::settings::{Semantics, Settings};
+use super::verdicts::Verdict;
 use super::{Group, PartitionId};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -49,6 +50,22 @@ pub(crate) struct Description {
     pub(crate) last_seen: Timestamp,
 }
 
+impl Consumer {
+    /// One that has just subscribed and is to join.
+    pub(super) fn new(settings: Settings, topic: usize, now: Timestamp) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            topic,
+            state: Lifecycle::Created,
+            last_seen: now,
+            membership: Membership::Away,
+            polls: 0,
+            partitions: Vec::new(),
+            turn: 0,
+        }
+    }
+}
+
 impl Group {
     /// Adds a consumer, which takes part at once: its share of the partitions is in the answer. `log` is that of the
     /// topic that the settings name.
@@ -65,22 +82,15 @@ impl Group {
             return Err(Error::throttled("topics of a group", MAX_TOPICS_PER_GROUP));
         }
         self.make_room()?;
-        self.effects.changes.push(Change::Subscribed { consumer: id, settings: settings.stored() });
         let topic = known.unwrap_or_else(|| {
-            self.topics.push(Progress::new(settings.topic.clone(), Arc::clone(log)));
+            let progress = Progress::new(settings.topic.clone(), Arc::clone(log));
+            let (topic, origins) = (progress.topic.clone(), progress.origins());
+            self.effects.changes.push(Change::TopicAdded { topic, origins });
+            self.topics.push(progress);
             self.topics.len() - 1
         });
-        let consumer = Consumer {
-            settings: Arc::new(settings),
-            topic,
-            state: Lifecycle::Created,
-            last_seen: self.now,
-            membership: Membership::Away,
-            polls: 0,
-            partitions: Vec::new(),
-            turn: 0,
-        };
-        self.consumers.insert(id, consumer);
+        self.effects.changes.push(Change::Subscribed { consumer: id, settings: settings.stored() });
+        self.consumers.insert(id, Consumer::new(settings, topic, self.now));
         self.touch(id)?;
         self.describe(id, self.now)
     }
@@ -129,7 +139,10 @@ impl Group {
         self.advance(now);
         if let Some(consumer) = self.consumers.get_mut(&id) {
             consumer.polls -= 1;
-            consumer.last_seen = self.now;
+            // Of one that has left it is no sign of life.
+            if consumer.membership != Membership::Away {
+                consumer.last_seen = self.now;
+            }
         }
     }
 
@@ -138,14 +151,21 @@ impl Group {
         let consumer = self.consumers.get_mut(&id).ok_or(Error::ConsumerNotFound)?;
         consumer.last_seen = self.now;
         if consumer.state.takes_part() && consumer.membership == Membership::Away {
-            self.joined += 1;
-            consumer.membership = Membership::Member { order: self.joined };
             let topic = consumer.topic;
-            let due = self.now + self.rules.silence();
-            self.silence_due = Some(self.silence_due.map_or(due, |earlier| earlier.min(due)));
+            self.effects.changes.push(Change::Joined { consumer: id });
+            self.join(id);
             self.share_out(topic);
         }
         Ok(())
+    }
+
+    /// Has a consumer take part from now on; it has no share yet.
+    pub(super) fn join(&mut self, id: ConsumerId) {
+        let Some(consumer) = self.consumers.get_mut(&id) else { return };
+        self.joined += 1;
+        consumer.membership = Membership::Member { order: self.joined };
+        let due = self.now + self.rules.silence();
+        self.silence_due = Some(self.silence_due.map_or(due, |earlier| earlier.min(due)));
     }
 
     /// Has the members leave that were silent for too long, and finds out who may be next.
@@ -168,15 +188,18 @@ impl Group {
             }
         }
         self.silence_due = next;
+        silent.sort_unstable();
         self.leave(&silent);
     }
 
     fn leave(&mut self, ids: &[ConsumerId]) {
         let mut topics = Vec::new();
         for id in ids {
-            if let Some(consumer) = self.consumers.get_mut(id) {
+            let member = |consumer: &&mut Consumer| consumer.membership != Membership::Away;
+            if let Some(consumer) = self.consumers.get_mut(id).filter(member) {
                 consumer.membership = Membership::Away;
                 topics.push(consumer.topic);
+                self.effects.changes.push(Change::Left { consumer: *id, last_seen: consumer.last_seen });
             }
         }
         topics.sort_unstable();
@@ -201,26 +224,46 @@ impl Group {
         let members: Vec<ConsumerId> = members.into_iter().map(|(_, id)| id).collect();
         let before = self.topics[topic].owners();
         let after = assignment::share(&before, &members);
-        for (index, owner) in after.iter().enumerate().filter(|(index, owner)| before[*index] != **owner) {
-            self.topics[topic].partitions[index].owner = *owner;
-            self.end_leases(topic, index);
+        let partitions = (0..).map(PartitionId).zip(before.iter().zip(after));
+        let moved: Vec<(PartitionId, Option<ConsumerId>)> =
+            partitions.filter(|(_, (was, is))| **was != *is).map(|(partition, (_, is))| (partition, is)).collect();
+        if !moved.is_empty() {
+            self.assign(topic, &moved);
+            // A group has at most MAX_TOPICS_PER_GROUP topics.
+            self.effects.changes.push(Change::Shared { topic: topic as u32, moved: moved.clone() });
         }
-        for (id, consumer) in self.consumers.iter_mut().filter(|(_, consumer)| consumer.topic == topic) {
-            consumer.partitions = assignment::owned_by(&after, *id);
-            consumer.turn = 0;
+        for (partition, _) in moved {
+            self.end_leases(topic, partition);
         }
         for id in members {
             self.wake(id);
         }
     }
 
-    /// Ends the leases of a partition without a verdict on its messages.
-    fn end_leases(&mut self, topic: usize, partition: usize) {
-        for id in std::mem::take(&mut self.topics[topic].partitions[partition].leases) {
+    /// Gives partitions of a topic to new owners.
+    pub(super) fn assign(&mut self, topic: usize, moved: &[(PartitionId, Option<ConsumerId>)]) {
+        for (partition, owner) in moved {
+            self.topics[topic].partitions[partition.index()].owner = *owner;
+        }
+        for consumer in self.consumers.values_mut().filter(|consumer| consumer.topic == topic) {
+            consumer.partitions.clear();
+            consumer.turn = 0;
+        }
+        for (partition, progress) in (0..).map(PartitionId).zip(&self.topics[topic].partitions) {
+            if let Some(owner) = progress.owner.and_then(|owner| self.consumers.get_mut(&owner)) {
+                owner.partitions.push(partition);
+            }
+        }
+    }
+
+    /// Ends the leases of a partition that is taken from its owner. What becomes of the messages follows the semantics
+    /// that they were delivered under.
+    fn end_leases(&mut self, topic: usize, partition: PartitionId) {
+        for id in std::mem::take(&mut self.topics[topic].partitions[partition.index()].leases).into_values() {
             let Some(lease) = self.leases.remove(id) else { continue };
-            match self.rules.semantics {
+            match lease.settings.semantics {
                 Semantics::Legacy => {
-                    self.topics[topic].totals.forgotten += 1;
+                    self.topics[topic].settle(lease.message.position, Verdict::Forgotten);
                     self.note(lease.message, Fate::Forgotten);
                 }
                 Semantics::Fixed => {
@@ -241,6 +284,7 @@ impl Group {
         let longest = away.min_by_key(|(id, consumer)| (consumer.last_seen, **id)).map(|(id, _)| *id);
         let longest = longest.ok_or(Error::throttled("consumers of a group", MAX_CONSUMERS))?;
         self.consumers.remove(&longest);
+        self.effects.changes.push(Change::Dropped { consumer: longest });
         Ok(())
     }
 }

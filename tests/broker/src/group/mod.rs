@@ -5,10 +5,10 @@
 //! due event in the order of its moment, so that the state depends on the history alone and not on how often anyone
 //! looked.
 
+mod account;
 pub(crate) mod assignment;
 pub(crate) mod change;
 mod delivery;
-mod history;
 mod inspect;
 mod lease;
 pub(crate) mod lifecycle;
@@ -16,22 +16,26 @@ mod membership;
 #[cfg(test)]
 mod model;
 mod progress;
+mod replay;
 pub(crate) mod settings;
 mod settlement;
+mod snapshot;
+mod unfit;
+pub(crate) mod verdicts;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use change::{Change, Effects, Fate, Story};
 pub(crate) use delivery::{Delivery, PullRequest, Pulled};
-pub(crate) use history::GroupSnapshot;
 pub(crate) use inspect::PartitionState;
 pub(crate) use lease::LeaseAges;
 use lease::Leases;
 use membership::Consumer;
 pub(crate) use membership::Description;
-use progress::{MessageRef, Progress};
+use progress::{MessageRef, Progress, Rest};
 use settings::Rules;
 pub(crate) use settlement::{FailedReceipt, Settled};
+pub(crate) use snapshot::GroupSnapshot;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -48,18 +52,11 @@ pub(crate) struct Group {
     joined: u64,
     topics: Vec<Progress>,
     leases: Leases,
-    /// Failed messages and when they are ready again; the number keeps apart those of one moment.
-    resting: BTreeMap<(Timestamp, u64), Rest>,
-    rests: u64,
+    /// Failed messages by the moment at which they are ready again.
+    resting: BTreeSet<(Timestamp, MessageRef)>,
     /// No member is silent for too long before this moment; `None` where there is no member.
     silence_due: Option<Timestamp>,
     effects: Effects,
-}
-
-/// A message that waits out its back-off.
-struct Rest {
-    message: MessageRef,
-    reconsume_times: u32,
 }
 
 impl Group {
@@ -74,8 +71,7 @@ impl Group {
             joined: 0,
             topics: Vec::new(),
             leases: Leases::default(),
-            resting: BTreeMap::new(),
-            rests: 0,
+            resting: BTreeSet::new(),
             silence_due: None,
             effects: Effects::default(),
         }
@@ -94,7 +90,7 @@ impl Group {
 
     /// The next moment at which something happens by itself.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        let rested = self.resting.first_key_value().map(|((at, _), _)| *at);
+        let rested = self.resting.first().map(|(at, _)| *at);
         [self.leases.next_deadline(), rested, self.silence_due].into_iter().flatten().min()
     }
 
@@ -102,10 +98,10 @@ impl Group {
     pub(crate) fn advance(&mut self, now: Timestamp) {
         while let Some(due) = self.next_due().filter(|due| *due <= now) {
             self.now = self.now.max(due);
-            if let Some((id, lease)) = self.leases.pop_expired(due) {
-                self.lease_expired(id, lease);
-            } else if let Some(rest) = self.rest_over(due) {
-                self.make_ready(rest.message, rest.reconsume_times);
+            if let Some(lease) = self.leases.pop_expired(due) {
+                self.lease_expired(lease);
+            } else if let Some((message, rest)) = self.rest_over(due) {
+                self.make_ready(message, rest.reconsume_times);
             } else {
                 self.drop_silent();
             }
@@ -147,11 +143,17 @@ impl Group {
         self.wake_owner(message.topic, message.position.partition);
     }
 
-    fn rest_over(&mut self, now: Timestamp) -> Option<Rest> {
-        let entry = self.resting.first_entry().filter(|entry| entry.key().0 <= now)?;
-        let rest = entry.remove();
-        self.partition(rest.message).resting -= 1;
-        Some(rest)
+    fn rest(&mut self, message: MessageRef, rest: Rest) {
+        self.resting.insert((rest.until, message));
+        self.partition(message).resting.insert(message.position.offset, rest);
+    }
+
+    /// Ends the rest that is over first, if its moment has come.
+    fn rest_over(&mut self, now: Timestamp) -> Option<(MessageRef, Rest)> {
+        let (until, message) = *self.resting.first().filter(|(until, _)| *until <= now)?;
+        self.resting.remove(&(until, message));
+        let rest = self.partition(message).resting.remove(&message.position.offset)?;
+        Some((message, rest))
     }
 
     fn partition(&mut self, message: MessageRef) -> &mut progress::PartitionProgress {

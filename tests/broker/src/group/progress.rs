@@ -1,17 +1,22 @@
 //! How far a group has come in one topic. What has never been delivered is a cursor, not a list: the cost of a
 //! pull is that of the messages it takes, whatever waits behind them.
+//!
+//! Every message from the group's origin on has exactly one place: at or after the cursor, ready again, resting,
+//! leased, or settled by a verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inspect::PartitionState;
+use super::verdicts::{Verdict, Verdicts};
+use crate::clock::Timestamp;
 use crate::ledger::{Entry, Totals};
 use crate::message::Position;
 use crate::names::{ConsumerId, LeaseId, Offset, PartitionId, TopicName};
 use crate::storage::TopicLog;
 
 /// A message of one of the group's topics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MessageRef {
     /// The place in the group's list of topics.
     pub(crate) topic: usize,
@@ -30,13 +35,24 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 pub(crate) struct PartitionProgress {
     pub(crate) owner: Option<ConsumerId>,
-    /// The first offset that was never delivered.
-    next: u64,
+    /// The group's first offset; it has nothing to do with what was before.
+    pub(crate) origin: Offset,
+    /// The cursor: the first offset that was never delivered.
+    pub(crate) next: Offset,
     /// Messages to be delivered again, with their `reconsumeTimes`. All are before `next`.
-    again: BTreeMap<Offset, u32>,
-    /// How many messages rest before they are to be delivered again.
-    pub(crate) resting: u64,
-    pub(crate) leases: BTreeSet<LeaseId>,
+    pub(crate) again: BTreeMap<Offset, u32>,
+    /// Failed messages that rest before they are ready again.
+    pub(crate) resting: BTreeMap<Offset, Rest>,
+    pub(crate) leases: BTreeMap<Offset, LeaseId>,
+    pub(crate) verdicts: Verdicts,
+}
+
+/// The back-off of a failed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// It is over at this moment.
+    pub(crate) until: Timestamp,
+    pub(crate) reconsume_times: u32,
 }
 
 /// A ready message that was taken to be delivered.
@@ -63,10 +79,23 @@ impl Attempt {
 }
 
 impl Progress {
-    /// A group's start: at the earliest message.
+    /// A group's start: at the earliest message that each partition holds.
     pub(crate) fn new(topic: TopicName, log: Arc<dyn TopicLog>) -> Self {
-        let partitions = (0..log.partitions()).map(|_| PartitionProgress::default()).collect();
-        Self { topic, log, partitions, totals: Totals::default() }
+        let origins: Vec<Offset> = (0..log.partitions()).map(|partition| log.start(PartitionId(partition))).collect();
+        Self::starting_at(topic, log, &origins)
+    }
+
+    /// A group's start, at these offsets of the partitions.
+    pub(crate) fn starting_at(topic: TopicName, log: Arc<dyn TopicLog>, origins: &[Offset]) -> Self {
+        let partition = |origin: &Offset| {
+            let (origin, next) = (*origin, *origin);
+            PartitionProgress { origin, next, ..PartitionProgress::default() }
+        };
+        Self { topic, log, partitions: origins.iter().map(partition).collect(), totals: Totals::default() }
+    }
+
+    pub(crate) fn origins(&self) -> Vec<Offset> {
+        self.partitions.iter().map(|partition| partition.origin).collect()
     }
 
     pub(crate) fn owners(&self) -> Vec<Option<ConsumerId>> {
@@ -76,7 +105,7 @@ impl Progress {
     /// Whether the partition has a message to deliver.
     pub(crate) fn has_ready(&self, partition: PartitionId) -> bool {
         let progress = &self.partitions[partition.index()];
-        !progress.again.is_empty() || progress.next < self.log.end(partition).0
+        !progress.again.is_empty() || progress.next < self.log.end(partition)
     }
 
     /// Takes the partition's ready message with the lowest offset, if its size is within `room`.
@@ -84,7 +113,7 @@ impl Progress {
         let progress = &mut self.partitions[partition.index()];
         let (offset, attempt) = match progress.again.first_key_value() {
             Some((&offset, &reconsume_times)) => (offset, Attempt::Again { reconsume_times }),
-            None if progress.next < self.log.end(partition).0 => (Offset(progress.next), Attempt::First),
+            None if progress.next < self.log.end(partition) => (progress.next, Attempt::First),
             None => return None,
         };
         let size = self.log.size(partition, offset);
@@ -93,7 +122,7 @@ impl Progress {
         }
         match attempt {
             Attempt::Again { .. } => drop(progress.again.pop_first()),
-            Attempt::First => progress.next += 1,
+            Attempt::First => progress.next.0 += 1,
         }
         Some((Taken { position: Position { partition, offset }, attempt }, size))
     }
@@ -103,14 +132,54 @@ impl Progress {
         self.partitions[position.partition.index()].again.insert(position.offset, reconsume_times);
     }
 
-    /// What has become of everything published so far. Each partition's end is read once, so that the entry adds up
-    /// while others publish.
+    /// Counts a delivery.
+    pub(crate) fn count_delivery(&mut self, attempt: Attempt) {
+        self.totals.deliveries += 1;
+        self.totals.redeliveries += u64::from(attempt != Attempt::First);
+    }
+
+    /// Notes that the group is done with a message.
+    pub(crate) fn settle(&mut self, position: Position, verdict: Verdict) {
+        *self.totals.of(verdict) += 1;
+        let Position { partition, offset } = position;
+        self.partitions[partition.index()].verdicts.insert(offset..Offset(offset.0 + 1), verdict);
+    }
+
+    /// The `start` of a partition's log, if the messages before it that were removed had still to be delivered. Retention
+    /// asks for what is settled first, so that it does not come to this.
+    pub(crate) fn removed_below(&self, partition: PartitionId, start: Offset) -> Option<Offset> {
+        let progress = &self.partitions[partition.index()];
+        let waiting = progress.again.first_key_value().map_or(progress.next, |(offset, _)| progress.next.min(*offset));
+        (waiting < start).then_some(start)
+    }
+
+    /// Forgets the messages below an offset that wait for their delivery, so that they do not wait for ever for what
+    /// is not there any more. Returns those that rested.
+    pub(crate) fn forget_below(&mut self, partition: PartitionId, below: Offset) -> Vec<(Offset, Rest)> {
+        let progress = &mut self.partitions[partition.index()];
+        let first = progress.next;
+        progress.next = first.max(below);
+        let ready = progress.again.split_off(&below);
+        let resting = progress.resting.split_off(&below);
+        let (ready, resting) =
+            (std::mem::replace(&mut progress.again, ready), std::mem::replace(&mut progress.resting, resting));
+        progress.verdicts.insert(first..progress.next, Verdict::Forgotten);
+        self.totals.forgotten += progress.next.0 - first.0;
+        for offset in ready.keys().chain(resting.keys()) {
+            self.settle(Position { partition, offset: *offset }, Verdict::Forgotten);
+        }
+        resting.into_iter().collect()
+    }
+
+    /// What has become of everything published since the group's start. Each partition's end is read once, so that the
+    /// entry adds up while others publish.
     pub(crate) fn entry(&self) -> Entry {
         let mut entry = Entry { totals: self.totals, ..Entry::default() };
         for (partition, progress) in (0..).map(PartitionId).zip(&self.partitions) {
-            let end = self.log.end(partition).0;
-            entry.published += end;
-            entry.ready += end - progress.next + progress.again.len() as u64 + progress.resting;
+            // While a broker recovers, the group may be ahead of a log that is still to be read.
+            let end = self.log.end(partition).max(progress.next).0;
+            entry.published += end - progress.origin.0;
+            entry.ready += end - progress.next.0 + (progress.again.len() + progress.resting.len()) as u64;
             entry.in_flight += progress.leases.len() as u64;
         }
         entry
@@ -121,8 +190,20 @@ impl Progress {
         (0..).map(PartitionId).zip(&self.partitions).map(|(partition, progress)| PartitionState {
             partition,
             owner: progress.owner,
-            ready: self.log.end(partition).0 - progress.next + progress.again.len() as u64 + progress.resting,
+            ready: self.log.end(partition).0 - progress.next.0
+                + progress.again.len() as u64
+                + progress.resting.len() as u64,
             in_flight: progress.leases.len() as u64,
         })
+    }
+}
+
+impl PartitionProgress {
+    /// The offset below which every message is settled.
+    pub(crate) fn settled_below(&self) -> Offset {
+        let again = self.again.first_key_value().map(|(offset, _)| *offset);
+        let resting = self.resting.first_key_value().map(|(offset, _)| *offset);
+        let leased = self.leases.first_key_value().map(|(offset, _)| *offset);
+        [again, resting, leased].into_iter().flatten().fold(self.next, Offset::min)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::unfit::{Logs, Misfit};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::limits::MAX_ACK_TIMEOUT;
@@ -64,9 +65,9 @@ impl Rules {
         Millis(self.heartbeat_period.0.saturating_mul(3))
     }
 
-    /// The rest of a message that failed `earlier` times before.
-    pub(crate) fn rest(&self, earlier: u32) -> Millis {
-        match self.semantics {
+    /// The rest of a message that failed `earlier` times before, under the semantics of whom it was delivered to.
+    pub(crate) fn rest(&self, semantics: Semantics, earlier: u32) -> Millis {
+        match semantics {
             Semantics::Legacy => Millis(0),
             Semantics::Fixed => self.back_off.after(earlier),
         }
@@ -156,6 +157,29 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The settings that were kept on disk.
+    pub(super) fn restore(stored: StoredSettings, logs: Logs<'_>) -> Result<Self, Misfit> {
+        let semantics = if stored.legacy { Semantics::Legacy } else { Semantics::Fixed };
+        let ack_timeout = match (stored.ack_timeout, semantics) {
+            (Millis(0), Semantics::Legacy) => AckTimeout::Zero,
+            (Millis(0), Semantics::Fixed) => return Err(Misfit::ZeroAckTimeout),
+            (length, _) => AckTimeout::After(length),
+        };
+        let dead_letter = |name: TopicName| match logs(&name) {
+            Some(log) => Ok(DeadLetterTopic { name, log }),
+            None => Err(Misfit::NoTopic(name)),
+        };
+        Ok(Self {
+            topic: stored.topic,
+            ack_timeout,
+            max_reconsume_times: stored.max_reconsume_times,
+            acknowledgement: if stored.auto_ack { Acknowledgement::Auto } else { Acknowledgement::Manual },
+            dead_letter: stored.dead_letter_topic.map(dead_letter).transpose()?,
+            client_id: stored.client_id,
+            semantics,
+        })
+    }
+
     /// These settings as they are kept on disk.
     pub(crate) fn stored(&self) -> StoredSettings {
         StoredSettings {

@@ -1,13 +1,14 @@
 //! How a lease ends or goes on: ack, reject, heartbeat, expiry; and where a failed message goes.
 
+use super::Group;
 use super::change::{Change, Fate};
 use super::lease::Lease;
-use super::progress::MessageRef;
+use super::progress::{MessageRef, Rest};
 use super::settings::{AckTimeout, DeadLetterTopic, Settings};
-use super::{Group, Rest};
+use super::verdicts::Verdict;
 use crate::clock::{Millis, Timestamp};
 use crate::error::Error;
-use crate::message::partition_of_key;
+use crate::message::{Death, partition_of_key};
 use crate::names::{ConsumerId, LeaseId, PartitionId, Receipt};
 use crate::storage::codec::Codec;
 use crate::storage::{Batch, Cause, StorageError};
@@ -20,8 +21,20 @@ pub(super) enum Failure {
     Expired,
     /// The consumer gave it back.
     Rejected,
-    /// It was made with an ack timeout of 0.
+    /// It was made with an ack timeout of 0, under the legacy semantics.
     ZeroAckTimeout,
+}
+
+impl Failure {
+    /// The reason that a dead letter states. The legacy semantics' defect is kept on purpose: without time to
+    /// acknowledge there is no dead letter.
+    fn of_dead_letter(self) -> Option<&'static str> {
+        match self {
+            Self::Expired => Some("expired"),
+            Self::Rejected => Some("rejected"),
+            Self::ZeroAckTimeout => None,
+        }
+    }
 }
 
 /// What an ack, a reject or a heartbeat did, receipt by receipt in the request's order.
@@ -60,7 +73,7 @@ impl Group {
                 return Some(receipt.into());
             }
             let ended = group.end_lease(lease, id)?;
-            group.topics[ended.message.topic].totals.acked += 1;
+            group.topics[ended.message.topic].settle(ended.message.position, Verdict::Acknowledged);
             group.leases.note_acknowledged(lease);
             group.note(ended.message, Fate::Acknowledged { lease });
             Some(receipt.into())
@@ -127,35 +140,37 @@ impl Group {
         Ok(settled)
     }
 
-    pub(super) fn lease_expired(&mut self, id: LeaseId, lease: Lease) {
-        self.partition(lease.message).leases.remove(&id);
+    pub(super) fn lease_expired(&mut self, lease: Lease) {
+        self.partition(lease.message).leases.remove(&lease.message.position.offset);
         self.fail(lease.message, &lease.settings, lease.reconsume_times, Failure::Expired);
     }
 
     fn end_lease(&mut self, id: LeaseId, consumer: ConsumerId) -> Option<Lease> {
         self.leases.of(id, consumer)?;
         let lease = self.leases.remove(id)?;
-        self.partition(lease.message).leases.remove(&id);
+        self.partition(lease.message).leases.remove(&lease.message.position.offset);
         Some(lease)
     }
 
     /// Judges a failed delivery: another try, the dead-letter topic or the archive.
     pub(super) fn fail(&mut self, message: MessageRef, settings: &Settings, reconsume_times: u32, failure: Failure) {
+        let rest = self.rules.rest(settings.semantics, reconsume_times);
         if reconsume_times < settings.max_reconsume_times {
-            return self.retry(message, reconsume_times + 1, self.rules.rest(reconsume_times));
+            return self.retry(message, reconsume_times + 1, rest);
         }
-        match &settings.dead_letter {
-            // The legacy semantics' defect, kept on purpose: without time to acknowledge there is no dead letter.
-            Some(dead_letter) if failure != Failure::ZeroAckTimeout => match self.dead_letter(message, dead_letter) {
-                Ok(()) => self.topics[message.topic].totals.dead_lettered += 1,
-                // Where the dead letter cannot be written, the message is not let go either.
-                Err(error) => {
-                    tracing::warn!(topic = %dead_letter.name, %error, "a dead letter could not be written");
-                    self.retry(message, reconsume_times, self.rules.rest(reconsume_times));
+        match (&settings.dead_letter, failure.of_dead_letter()) {
+            (Some(dead_letter), Some(reason)) => {
+                match self.dead_letter(message, dead_letter, reason, reconsume_times) {
+                    Ok(()) => self.topics[message.topic].settle(message.position, Verdict::DeadLettered),
+                    // Where the dead letter cannot be written, the message is not let go either.
+                    Err(error) => {
+                        tracing::warn!(topic = %dead_letter.name, %error, "a dead letter could not be written");
+                        self.retry(message, reconsume_times, rest);
+                    }
                 }
-            },
+            }
             _ => {
-                self.topics[message.topic].totals.archived += 1;
+                self.topics[message.topic].settle(message.position, Verdict::Archived);
                 self.note(message, Fate::Archived);
             }
         }
@@ -165,19 +180,26 @@ impl Group {
         let at = self.now + rest;
         self.note(message, Fate::Ready { reconsume_times, at });
         if at <= self.now {
-            return self.make_ready(message, reconsume_times);
+            self.make_ready(message, reconsume_times);
+        } else {
+            self.rest(message, Rest { until: at, reconsume_times });
         }
-        self.rests += 1;
-        self.resting.insert((at, self.rests), Rest { message, reconsume_times });
-        self.partition(message).resting += 1;
     }
 
     /// Appends the message to the dead-letter topic: in the partition of its key, else in that of its own number. Its
     /// fate is kept with the letter and with all that happened before: after a crash both are there or neither.
-    fn dead_letter(&mut self, message: MessageRef, to: &DeadLetterTopic) -> Result<(), StorageError> {
+    fn dead_letter(
+        &mut self,
+        message: MessageRef,
+        to: &DeadLetterTopic,
+        reason: &'static str,
+        reconsume_times: u32,
+    ) -> Result<(), StorageError> {
         let progress = &self.topics[message.topic];
         let position = message.position;
-        let letter = progress.log.read(position.partition, position.offset)?.to_dead_letter(&progress.topic);
+        let died = progress.log.read(position.partition, position.offset)?;
+        let attempts = reconsume_times.saturating_add(1);
+        let letter = died.to_dead_letter(&Death { origin: &progress.topic, group: &self.name, reason, attempts });
         let partitions = to.log.partitions();
         let partition = match &letter.key {
             Some(key) => partition_of_key(key, partitions),

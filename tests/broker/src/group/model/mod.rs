@@ -1,5 +1,7 @@
 //! Random histories of a group, held against a model that is simple enough to be believed.
 
+mod durability;
+mod logs;
 mod reference;
 mod steps;
 
@@ -8,6 +10,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use durability::Durability;
+use logs::TestLog;
 use reference::{Model, ModelConsumer, Status};
 use steps::{Step, steps};
 
@@ -16,7 +20,10 @@ use super::lifecycle::Lifecycle;
 use super::settings::{AckTimeout, Acknowledgement, BackOff, DeadLetterTopic, Rules, Semantics, Settings};
 use super::{Group, PullRequest, Pulled, Settled};
 use crate::clock::{Millis, Timestamp};
-use crate::message::{DEAD_LETTER_HEADER, Encoding, Message, Position};
+use crate::message::{
+    DEAD_LETTER_ATTEMPTS_HEADER, DEAD_LETTER_GROUP_HEADER, DEAD_LETTER_HEADER, DEAD_LETTER_REASON_HEADER, Encoding,
+    Message, Position,
+};
 use crate::names::{ConsumerId, GroupName, GroupTag, MessageId, Offset, PartitionId, Receipt, TopicName};
 use crate::storage::codec::Codec;
 use crate::storage::{Batch, Cause, MemoryStorage, Storage, TopicLog};
@@ -32,8 +39,9 @@ struct History {
     model: Model,
     topic: TopicName,
     log: Arc<dyn TopicLog>,
-    dead_letters: DeadLetterTopic,
-    stepwise_dead_letters: DeadLetterTopic,
+    letters: Arc<TestLog>,
+    stepwise_letters: Arc<TestLog>,
+    durability: Durability,
     receipts: Vec<Receipt>,
     recorded: BTreeMap<(u32, u64), Fate>,
     now: Timestamp,
@@ -57,7 +65,8 @@ impl History {
         let storage = MemoryStorage::new(usize::MAX);
         let topic = |name| TopicName::parse(name, "topic").unwrap();
         let log = |name: &TopicName| storage.create_topic(name, PARTITIONS).unwrap().0;
-        let dead_letters = || DeadLetterTopic { name: topic("t.dlq"), log: log(&topic("t.dlq")) };
+        let letters = || TestLog::over(log(&topic("t.dlq")));
+        let (letters, stepwise_letters, log) = (letters(), letters(), log(&topic("t")));
         let model = Model {
             rules,
             now: Timestamp(0),
@@ -68,15 +77,17 @@ impl History {
             acknowledged: Vec::new(),
             deliveries: 0,
             redeliveries: 0,
+            letters_fail: false,
         };
         Self {
             group: Group::new(GroupName::parse("g", "group").unwrap(), rules, TAG),
             stepwise: Group::new(GroupName::parse("g", "group").unwrap(), rules, TAG),
             model,
-            log: log(&topic("t")),
+            durability: Durability::new(rules, &log, &letters),
+            log,
             topic: topic("t"),
-            dead_letters: dead_letters(),
-            stepwise_dead_letters: dead_letters(),
+            letters,
+            stepwise_letters,
             receipts: Vec::new(),
             recorded: BTreeMap::new(),
             now: Timestamp(1_000),
@@ -94,8 +105,15 @@ impl History {
         back.iter().filter_map(|back| self.receipts.iter().rev().nth(*back).copied()).collect()
     }
 
-    fn ack_timeout(&self, millis: Option<u64>) -> Option<AckTimeout> {
-        millis.and_then(|millis| AckTimeout::parse(millis, self.model.rules.semantics).ok())
+    /// The ack timeout of a request by a consumer.
+    fn ack_timeout(&self, id: ConsumerId, millis: Option<u64>) -> Option<AckTimeout> {
+        let semantics = self.model.consumers[&id].settings.semantics;
+        millis.and_then(|millis| AckTimeout::parse(millis, semantics).ok())
+    }
+
+    /// How the topics of the group are found after a restart.
+    fn logs(&self, letters: &Arc<TestLog>) -> impl Fn(&TopicName) -> Option<Arc<dyn TopicLog>> + use<> {
+        logs::of(&self.log, letters)
     }
 
     fn take(&mut self, step: &Step) {
@@ -110,27 +128,32 @@ impl History {
                 self.group.published(&self.topic, [PartitionId(*partition)]);
                 self.stepwise.published(&self.topic, [PartitionId(*partition)]);
             }
-            Step::Subscribe { ack_timeout, max_reconsume_times, auto, dead_letter } => {
-                if let Some(ack_timeout) = self.ack_timeout(Some(*ack_timeout)) {
-                    let settings = |to: &DeadLetterTopic| Settings {
+            Step::Subscribe { ack_timeout, max_reconsume_times, auto, dead_letter, legacy } => {
+                let semantics = if *legacy { Semantics::Legacy } else { self.model.rules.semantics };
+                if let Ok(ack_timeout) = AckTimeout::parse(*ack_timeout, semantics) {
+                    let dead_letter_topic = |to: &Arc<TestLog>| {
+                        let name = TopicName::parse("t.dlq", "topic").unwrap();
+                        DeadLetterTopic { name, log: Arc::clone(to) as Arc<dyn TopicLog> }
+                    };
+                    let settings = |to: &Arc<TestLog>| Settings {
                         topic: self.topic.clone(),
                         ack_timeout,
                         max_reconsume_times: *max_reconsume_times,
                         acknowledgement: if *auto { Acknowledgement::Auto } else { Acknowledgement::Manual },
-                        dead_letter: dead_letter.then(|| to.clone()),
+                        dead_letter: dead_letter.then(|| dead_letter_topic(to)),
                         client_id: None,
-                        semantics: self.model.rules.semantics,
+                        semantics,
                     };
                     let id = ConsumerId(self.model.consumers.len() as u64 + 1);
                     let consumer = ModelConsumer {
-                        settings: Arc::new(settings(&self.dead_letters)),
+                        settings: Arc::new(settings(&self.letters)),
                         state: Lifecycle::Created,
                         last_seen: now,
                         joined: None,
                         polls: 0,
                     };
-                    self.group.subscribe(id, settings(&self.dead_letters), &self.log, now).unwrap();
-                    self.stepwise.subscribe(id, settings(&self.stepwise_dead_letters), &self.log, now).unwrap();
+                    self.group.subscribe(id, settings(&self.letters), &self.log, now).unwrap();
+                    self.stepwise.subscribe(id, settings(&self.stepwise_letters), &self.log, now).unwrap();
                     self.model.advance(now);
                     self.model.consumers.insert(id, consumer);
                     self.model.touch(id);
@@ -154,7 +177,7 @@ impl History {
             }
             Step::Pull { consumer, max_messages, ack_timeout } => {
                 let Some(id) = self.consumer(*consumer) else { return };
-                let ack_timeout = self.ack_timeout(*ack_timeout);
+                let ack_timeout = self.ack_timeout(id, *ack_timeout);
                 let request = PullRequest { max_messages: *max_messages, max_bytes: usize::MAX, ack_timeout };
                 self.model.advance(now);
                 let (got, same) = (self.group.pull(id, &request, now), self.stepwise.pull(id, &request, now));
@@ -183,7 +206,8 @@ impl History {
                 });
             }
             Step::Heartbeat { consumer, receipts, ack_timeout } => {
-                let ack_timeout = self.ack_timeout(*ack_timeout);
+                let Some(id) = self.consumer(*consumer) else { return };
+                let ack_timeout = self.ack_timeout(id, *ack_timeout);
                 let heartbeat = |group: &mut Group, id, receipts, now| {
                     let settled = group.heartbeat(id, receipts, ack_timeout, now)?;
                     let done = settled.done.into_iter().map(|(receipt, _)| receipt).collect();
@@ -218,6 +242,19 @@ impl History {
                     consumer.polls -= 1;
                     consumer.last_seen = now;
                 }
+            }
+            Step::Letters { fail } => {
+                self.letters.fail(*fail);
+                self.stepwise_letters.fail(*fail);
+                self.model.letters_fail = *fail;
+            }
+            Step::Snapshot => self.durability.snapshot(&self.group),
+            Step::Restart => {
+                self.group = self.durability.recover(now);
+                let logs = self.logs(&self.stepwise_letters);
+                self.stepwise = Group::restore(self.model.rules, self.stepwise.snapshot(), &logs).unwrap();
+                self.stepwise.resume(now);
+                self.model.restart();
             }
         }
     }
@@ -271,11 +308,11 @@ impl History {
             assert!(entry.is_none_or(|entry| entry.accounted() == entry.published));
         }
         let dead = expected.map_or(0, |entry| entry.totals.dead_lettered);
-        let letters = &self.dead_letters.log;
+        let letters = &self.letters;
         assert_eq!((0..PARTITIONS).map(|partition| letters.end(PartitionId(partition)).0).sum::<u64>(), dead);
 
         self.stepwise.take_effects();
-        for change in self.group.take_effects().changes {
+        for change in self.durability.follow(&mut self.group) {
             match change {
                 Change::Message { position, fate, .. } => {
                     self.recorded.insert((position.partition.0, position.offset.0), fate);
@@ -309,6 +346,26 @@ impl History {
             };
             assert!(agrees, "{at:?} is {:?}, recorded as {recorded:?}", self.model.status(at));
         }
+        self.durability.check(&self.group);
+        self.compare_accounts();
+    }
+
+    /// Every message is accounted for, one by one as well.
+    fn compare_accounts(&self) {
+        assert_eq!(self.group.miscounted(), Vec::<String>::new());
+        for partition in (0..PARTITIONS).map(PartitionId) {
+            let wrong = self.group.unaccounted(&self.topic, partition, self.log.end(partition));
+            assert_eq!(wrong, Vec::new());
+            let Some(below) = self.group.settled_below(&self.topic, partition) else { continue };
+            let messages = &self.model.messages[partition.index()];
+            let unsettled =
+                |status: &Status| matches!(status, Status::New | Status::Ready { .. } | Status::Leased { .. });
+            let first = messages.iter().position(unsettled).unwrap_or(messages.len());
+            assert_eq!(below, Offset(first as u64));
+            let dead = (0..).map(Offset).zip(messages).filter(|(_, status)| **status == Status::DeadLettered);
+            let dead: Vec<Offset> = dead.map(|(offset, _)| offset).collect();
+            assert_eq!(self.group.dead_lettered(&self.topic, partition), dead);
+        }
     }
 }
 
@@ -327,9 +384,14 @@ proptest! {
             history.compare();
         }
         for partition in (0..PARTITIONS).map(PartitionId) {
-            for offset in 0..history.dead_letters.log.end(partition).0 {
-                let letter = history.dead_letters.log.read(partition, Offset(offset)).unwrap();
-                prop_assert_eq!(letter.headers.get(DEAD_LETTER_HEADER).map(String::as_str), Some("t"));
+            for offset in 0..history.letters.end(partition).0 {
+                let letter = history.letters.read(partition, Offset(offset)).unwrap();
+                let header = |name: &str| letter.headers.get(name).map(String::as_str);
+                prop_assert_eq!(header(DEAD_LETTER_HEADER), Some("t"));
+                prop_assert_eq!(header(DEAD_LETTER_GROUP_HEADER), Some("g"));
+                prop_assert!(matches!(header(DEAD_LETTER_REASON_HEADER), Some("expired" | "rejected")));
+                let attempts = header(DEAD_LETTER_ATTEMPTS_HEADER).map(str::parse::<u32>);
+                prop_assert!(matches!(attempts, Some(Ok(1..=4))), "{:?}", attempts);
             }
         }
     }

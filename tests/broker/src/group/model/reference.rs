@@ -43,6 +43,8 @@ pub(super) struct Model {
     pub(super) acknowledged: Vec<LeaseId>,
     pub(super) deliveries: u64,
     pub(super) redeliveries: u64,
+    /// Whether dead letters cannot be written at present.
+    pub(super) letters_fail: bool,
 }
 
 impl Model {
@@ -102,9 +104,11 @@ impl Model {
     pub(super) fn fail(&mut self, at: Position) {
         let Status::Leased { consumer, reconsume_times, .. } = *self.status(at) else { panic!("{at:?} is not leased") };
         let settings = Arc::clone(&self.consumers[&consumer].settings);
+        let rest = self.rules.rest(settings.semantics, reconsume_times);
         let status = if reconsume_times < settings.max_reconsume_times {
-            let rest = self.rules.rest(reconsume_times);
             Status::Ready { reconsume_times: reconsume_times + 1, at: self.now + rest }
+        } else if settings.dead_letter.is_some() && self.letters_fail {
+            Status::Ready { reconsume_times, at: self.now + rest }
         } else if settings.dead_letter.is_some() {
             Status::DeadLettered
         } else {
@@ -129,10 +133,10 @@ impl Model {
         let members: Vec<ConsumerId> = members.into_iter().map(|(_, id)| id).collect();
         let owners = share(&self.owners, &members);
         for at in self.positions() {
-            if let Status::Leased { reconsume_times, .. } = *self.status(at)
+            if let Status::Leased { consumer, reconsume_times, .. } = *self.status(at)
                 && owners[at.partition.index()] != self.owners[at.partition.index()]
             {
-                let status = match self.rules.semantics {
+                let status = match self.consumers[&consumer].settings.semantics {
                     Semantics::Legacy => Status::Forgotten,
                     Semantics::Fixed => Status::Ready { reconsume_times, at: self.now },
                 };
@@ -182,6 +186,16 @@ impl Model {
                 self.set(at, Status::Ready { reconsume_times: reconsume_times + 1, at: self.now });
             } else {
                 self.set(at, Status::Archived);
+            }
+        }
+    }
+
+    /// The process ends and another goes on.
+    pub(super) fn restart(&mut self) {
+        for consumer in self.consumers.values_mut() {
+            consumer.polls = 0;
+            if consumer.joined.is_some() {
+                consumer.last_seen = self.now;
             }
         }
     }
