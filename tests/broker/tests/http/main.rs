@@ -8,6 +8,8 @@ mod limits;
 mod long_poll;
 mod operations;
 mod process;
+mod process_memory;
 mod semantics;
 mod signature;
+mod slow_clients;
 mod versions;

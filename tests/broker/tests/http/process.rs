@@ -8,18 +8,22 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A broker process that is ended with the test.
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     stderr: BufReader<std::process::ChildStderr>,
-    listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
 }
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_logging("warn", arguments)
+    }
+
+    fn start_logging(log: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tmq-broker"))
             .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(arguments)
-            .env("RUST_LOG", "trace")
+            .env("RUST_LOG", log)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -99,8 +103,10 @@ fn a_signal_ends_it_though_a_poll_is_open() {
 fn secrets_are_never_written() {
     let file = std::env::temp_dir().join(format!("tmq-broker-credentials-{}", std::process::id()));
     std::fs::write(&file, "app-b=hidden-in-file\n").unwrap();
-    let mut process =
-        Process::start(&["--credential", "app-a=hidden-in-line", "--credentials-file", file.to_str().unwrap()]);
+    let mut process = Process::start_logging(
+        "trace",
+        &["--credential", "app-a=hidden-in-line", "--credentials-file", file.to_str().unwrap()],
+    );
     std::fs::remove_file(&file).unwrap();
     let refused = answer(send(process.listen, "PUT /tmq/v1/topics/orders", "{}"));
     assert!(refused.contains("401"), "{refused}");
@@ -117,6 +123,8 @@ fn exit_codes() {
         (&["--help"][..], 0, "Examples:"),
         (&["--semantics", "modern"], 2, "legacy"),
         (&["--heartbeat-period", "0"], 2, "--heartbeat-period"),
+        (&["--fallback-timeout", "0"], 2, "--fallback-timeout"),
+        (&["--head-timeout", "soon"], 2, "--head-timeout"),
         (&["--credential", "nothing-but-a-secret"], 2, "--credential"),
         (&["--credentials-file", "/nonexistent/file"], 2, "/nonexistent/file"),
         (&["--credentials-file", "/dev/null", "--listen", "192.0.2.1:1"], 2, "/dev/null: it has no line"),
