@@ -46,5 +46,7 @@ pub(crate) const MAX_RESOLVED_TRANSACTIONS: usize = 100_000;
 pub(crate) const MAX_TOKENS_PER_TOPIC: usize = 1 << 18;
 /// The most open connections; further ones wait to be accepted.
 pub(crate) const MAX_CONNECTIONS: usize = 20_000;
+/// The longest head of a request over HTTP/1.1, in bytes.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
 /// The most faults that are set at once.
 pub(crate) const MAX_FAULTS: usize = 100;

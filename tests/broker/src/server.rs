@@ -21,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::{Broker, Recovered, checkpoint};
 use crate::clock::Clock;
 use crate::config::{Config, StorageConfig};
-use crate::connection::Connection;
+use crate::connection::{Answer, Connection, LateAnswer, Limits};
 use crate::group::settings::Rules;
 use crate::http::fault::Faults;
 use crate::http::metrics::Metrics;
 use crate::http::{App, RequestIds, admin};
-use crate::limits::MAX_CONNECTIONS;
+use crate::limits::{MAX_CONNECTIONS, MAX_HEAD_BYTES};
 use crate::storage::disk::RealDisk;
 use crate::storage::durable::{self, DirectoryLock, DurableStorage, OpenError};
 use crate::storage::{MemoryStorage, Storage};
@@ -146,7 +146,13 @@ impl Server {
                 tracing::error!(%error, "the admin port has ended");
             }
         };
-        let port = BrokerPort { app, stopping: stopping.clone(), broken: broken.clone() };
+        let timeouts = config.client_timeouts;
+        let limits = Limits {
+            idle: IDLE,
+            head: Duration::from_millis(timeouts.head.0),
+            answer: Duration::from_millis(timeouts.answer.0),
+        };
+        let port = BrokerPort { app, limits, stopping: stopping.clone(), broken: broken.clone() };
         let mut tasks = vec![tokio::spawn(port.accept(broker_listener)), tokio::spawn(admin)];
         tasks.extend(keeping);
         Ok(Self { listen, admin: admin_address, stopping, broken, tasks, kept })
@@ -204,6 +210,7 @@ async fn bind(address: SocketAddr, port: &'static str) -> Result<(TcpListener, S
 /// The broker's port.
 struct BrokerPort {
     app: Arc<App>,
+    limits: Limits,
     stopping: CancellationToken,
     /// Breaks every connection.
     broken: CancellationToken,
@@ -213,6 +220,8 @@ impl BrokerPort {
     async fn accept(self, listener: TcpListener) {
         let graceful = GracefulShutdown::new();
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let app = Arc::clone(&self.app);
+        let late: LateAnswer = Arc::new(move || app.late_head());
         loop {
             // A connection is accepted once there is a place for it.
             let next = async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
@@ -230,7 +239,7 @@ impl BrokerPort {
                 }
             };
             let connection = Connection::new(&self.broken);
-            let served = self.serve(stream, connection.clone(), &graceful);
+            let served = self.serve(stream, connection.clone(), Arc::clone(&late), &graceful);
             tokio::spawn(async move {
                 tokio::select! {
                     () = served => {}
@@ -249,20 +258,26 @@ impl BrokerPort {
         &self,
         stream: TcpStream,
         connection: Connection,
+        late: LateAnswer,
         graceful: &GracefulShutdown,
     ) -> impl Future<Output = ()> + Send + 'static {
         // Answers are small, and each is awaited.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection delays small answers");
         }
-        let io = TokioIo::new(connection.stream(stream));
+        let io = TokioIo::new(connection.stream(stream, self.limits, late));
         let app = Arc::clone(&self.app);
         let service = service_fn(move |request: Request<Incoming>| {
             let (app, connection) = (Arc::clone(&app), connection.clone());
-            async move { Ok::<_, Infallible>(app.serve(request.map(Body::new), &connection).await) }
+            let under_way = connection.begin();
+            async move {
+                let response = app.serve(request.map(Body::new), &connection).await;
+                Ok::<_, Infallible>(response.map(|body| Answer::new(body, under_way)))
+            }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+        // The stream has clocks of its own: this one would not tell an idle connection from one with half a head.
+        builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES);
         builder.http2().timer(TokioTimer::new());
         let served = graceful.watch(builder.serve_connection(io, service).into_owned());
         async move {

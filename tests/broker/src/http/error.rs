@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use super::{encoding, json};
+use super::version::VERSION;
+use super::{REQUEST_ID, encoding, json};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::storage::StorageError;
@@ -41,6 +42,20 @@ pub(super) fn response(error: &Error) -> Response<Body> {
 pub(super) fn forbidden(reason: &str) -> Response<Body> {
     let message = reason.to_owned();
     json(StatusCode::FORBIDDEN, &ErrorBody { code: "Forbidden", message, field: None, retry_after_ms: None })
+}
+
+/// The whole response, for HTTP/1.1, to a request whose head is late: nothing of it has been read as a request.
+pub(super) fn late_head(request_id: &str, version: &str) -> Vec<u8> {
+    let message = "the request's head took too long to arrive".to_owned();
+    let body = ErrorBody { code: "RequestTimeout", message, field: None, retry_after_ms: None };
+    // Serialising texts does not fail.
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n{REQUEST_ID}: {request_id}\r\n{VERSION}: {version}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 /// The answer of a fault that is set: the status's code of the protocol, as far as it has one.

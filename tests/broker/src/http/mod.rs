@@ -101,9 +101,15 @@ impl App {
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        response.headers_mut().insert(VERSION, served.header());
+        response.headers_mut().insert(VERSION, HeaderValue::from_static(served.as_str()));
         self.metrics.answered(operation, response.status(), arrived.elapsed());
         response
+    }
+
+    /// The response to a request of HTTP/1.1 whose head has not come in time, whole.
+    pub(crate) fn late_head(&self) -> Vec<u8> {
+        let version = Version::of(self.broker.rules().semantics);
+        error::late_head(&self.request_ids.next(), version.as_str())
     }
 
     async fn operate(

@@ -51,11 +51,11 @@ impl Version {
         }
     }
 
-    pub(super) fn header(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
             Self::Legacy => "2.7",
             Self::Fixed => "2.8",
-        })
+        }
     }
 
     /// When a long poll of a client of this version is to be answered at the latest. One of 2.7 gives up after the

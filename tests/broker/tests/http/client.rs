@@ -218,6 +218,15 @@ impl Remote {
     }
 }
 
+/// One request to a broker of whatever process, on a connection of its own.
+pub(crate) async fn request(to: SocketAddr, method: Method, path: &str, body: String) -> Answer {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let request = Request::builder().method(method).uri(format!("http://{to}{path}")).body(body.into()).unwrap();
+    let (parts, body) = client.request(request).await.unwrap().into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    Answer { status: parts.status, headers: parts.headers, text }
+}
+
 /// The receipts of pulled messages.
 pub(crate) fn receipts(messages: &[Value]) -> Vec<&str> {
     messages.iter().map(|message| message["receipt"].as_str().unwrap()).collect()

@@ -57,8 +57,10 @@ fn a_signal_ends_it_though_a_poll_is_open() {
 fn secrets_are_never_written() {
     let file = std::env::temp_dir().join(format!("tmq-broker-credentials-{}", std::process::id()));
     std::fs::write(&file, "app-b=hidden-in-file\n").unwrap();
-    let process =
-        Program::start(&["--credential", "app-a=hidden-in-line", "--credentials-file", file.to_str().unwrap()]);
+    let process = Program::start_logging(
+        "trace",
+        &["--credential", "app-a=hidden-in-line", "--credentials-file", file.to_str().unwrap()],
+    );
     std::fs::remove_file(&file).unwrap();
     let refused = answer(send(process.listen, "PUT /tmq/v1/topics/orders", "{}"));
     assert!(refused.contains("401"), "{refused}");
@@ -72,6 +74,8 @@ fn exit_codes() {
         (&["--help"][..], 0, "Examples:"),
         (&["--semantics", "modern"], 2, "legacy"),
         (&["--heartbeat-period", "0"], 2, "--heartbeat-period"),
+        (&["--fallback-timeout", "0"], 2, "--fallback-timeout"),
+        (&["--head-timeout", "soon"], 2, "--head-timeout"),
         (&["--credential", "nothing-but-a-secret"], 2, "--credential"),
         (&["--credentials-file", "/nonexistent/file"], 2, "/nonexistent/file"),
         (&["--credentials-file", "/dev/null", "--listen", "192.0.2.1:1"], 2, "/dev/null: it has no line"),

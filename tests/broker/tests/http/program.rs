@@ -19,15 +19,23 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it on free ports; both accept when this returns.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::try_start(arguments).unwrap_or_else(|said| panic!("it ended before it was listening: {said}"))
+        Self::start_logging("info", arguments)
+    }
+
+    pub(crate) fn start_logging(log: &str, arguments: &[&str]) -> Self {
+        Self::launch(log, arguments).unwrap_or_else(|said| panic!("it ended before it was listening: {said}"))
     }
 
     /// Starts it on free ports, or returns what it said when it ended instead.
     pub(crate) fn try_start(arguments: &[&str]) -> Result<Self, String> {
+        Self::launch("info", arguments)
+    }
+
+    fn launch(log: &str, arguments: &[&str]) -> Result<Self, String> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tmq-broker"))
             .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(arguments)
-            .env("RUST_LOG", "trace,h2=info")
+            .env("RUST_LOG", log)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
