@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::{Broker, Draft, Novelty, PublishResult, Recovered, Resolution, Subscription, TransactionState, checkpoint};
-use crate::clock::{Clock, Millis, Timestamp};
+use crate::clock::{Clock, Millis};
 use crate::error::Error;
 use crate::group::PullRequest;
 use crate::group::lifecycle::Transition;
