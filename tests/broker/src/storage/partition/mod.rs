@@ -266,14 +266,6 @@ impl PartitionLog {
         self.state.read().tail_bytes
     }
 
-    /// The bytes of the segments, and of the indexes of those that are closed.
-    pub(crate) fn disk_bytes(&self) -> u64 {
-        let state = self.state.read();
-        let closed = state.segments.len().saturating_sub(1);
-        let indexes: u64 = state.segments.iter().take(closed).map(Index::file_bytes).sum();
-        state.segments.iter().map(Index::bytes).sum::<u64>() + indexes
-    }
-
     /// Reads all blocks from the disk, and those of the tail, and tells of each in order. An error if a segment cannot
     /// be opened: the rest is not told of then.
     pub(crate) fn verify(&self, mut found: impl FnMut(Verified)) -> Result<(), Damage> {

@@ -119,3 +119,21 @@ fn an_older_checkpoint_whose_last_segment_is_removed_opens_empty_at_its_end() {
     write_blocks(&log, 5);
     assert_whole(&log, 5..10);
 }
+
+#[test]
+fn a_crash_while_the_checkpointed_segment_is_removed_leaves_it_or_what_follows_it() {
+    for seed in 0..50 {
+        for failing in 1..=2 {
+            let disk = SimulatedDisk::default();
+            let log = open(&disk, None, by_bytes(0));
+            write_blocks(&log, 2);
+            let checkpointed = log.checkpoint().unwrap();
+            write_blocks(&log, 8);
+            disk.fail_sync(failing);
+            log.retain(ALL, NOW).unwrap_err();
+            let log = open(&disk.crash(seed), Some(&checkpointed), by_bytes(0));
+            assert!([0, 2].contains(&log.start().0), "{}", log.start().0);
+            assert_whole(&log, log.start().0..2);
+        }
+    }
+}
