@@ -1,8 +1,11 @@
 //! What is too long, too many, or meant to lead somewhere else: a clear error, and the broker goes on.
 
+use std::path::Path;
+
 use axum::http::Method;
 use serde_json::{Value, json};
 use tmq_broker::Semantics::Fixed;
+use tmq_broker::{DiskConfig, StorageConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -158,4 +161,28 @@ async fn a_head_that_is_no_http_or_too_large_is_answered() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
     }
     broker.publish(1).await;
+}
+
+#[tokio::test]
+async fn a_name_stays_in_the_data_directory() {
+    let around = tempfile::tempdir().unwrap();
+    let disk = DiskConfig::new(around.path().join("outer/data"));
+    std::fs::create_dir_all(&disk.dir).unwrap();
+    let broker = Broker::start_with(Fixed, |config| config.storage = StorageConfig::Disk(disk)).await;
+    for name in ["..%2f..%2fescaped", "%2e%2e", "..%2fescaped", "a%2f..%2f..%2fescaped", "%2fescaped"] {
+        broker.put(&format!("/topics/{name}"), json!({})).await.refused(400, "InvalidArgument", Some("topic"));
+    }
+    // Names are no paths, whatever they begin and end with.
+    for name in ["..a", "...", "-", ".hidden", "a..", "CON"] {
+        broker.put(&format!("/topics/{name}"), json!({})).await.ok();
+        let publish = json!({ "messages": [{ "body": "x" }] });
+        broker.post(&format!("/topics/{name}/messages"), publish).await.ok();
+        broker.post(&format!("/groups/{name}/consumers"), json!({ "topic": name })).await.ok();
+    }
+    broker.server.shutdown().await;
+    let found = |directory: &Path| {
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(around.path()), ["outer"]);
+    assert_eq!(found(&around.path().join("outer")), ["data"]);
 }
