@@ -215,6 +215,10 @@ fn hex_u64(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Component, Path};
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -224,6 +228,17 @@ mod tests {
         }
         for bad in ["", ".", "..", "a/b", "a b", "a:b", "ä", "a\0", "%2e", &"x".repeat(MAX_NAME_BYTES + 1)] {
             assert!(TopicName::parse(bad, "topic").is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_never_leaves_the_directory_it_is_put_into(text in "[./\\\\a:%\\-~\u{0}\u{ff}]{0,6}|\\PC{0,140}|[.]{1,3}") {
+            if TopicName::parse(&text, "topic").is_ok() {
+                let components: Vec<_> = Path::new(&text).components().collect();
+                prop_assert_eq!(components, [Component::Normal(text.as_ref())]);
+                prop_assert!(text.len() <= 255, "the longest file name of common file systems");
+            }
         }
     }
 

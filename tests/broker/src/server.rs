@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,11 @@ const FAREWELL: Duration = Duration::from_millis(700);
 /// How long an idle connection is kept. Longer than the hour after which Envoy closes its own idle ones, so that the
 /// client ends a connection and never finds it ended just as it sends.
 const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// How many connections may wait to be accepted; Linux takes at most `net.core.somaxconn`, 4,096 by default. When all of
+/// a gateway's consumers connect at once and there is no room, each is tried again a second later: with the 128 that is
+/// usual, 10,000 of them take a minute.
+const BACKLOG: u32 = 4_096;
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -115,8 +120,8 @@ impl Server {
     /// # Errors
     /// If an address cannot be listened on, or the directory cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let (broker_listener, listen) = bind(config.listen, "broker").await?;
-        let (admin_listener, admin_address) = bind(config.admin, "admin").await?;
+        let (broker_listener, listen) = bind(config.listen, "broker")?;
+        let (admin_listener, admin_address) = bind(config.admin, "admin")?;
         let (stopping, broken) = (CancellationToken::new(), CancellationToken::new());
         let rules =
             Rules { semantics: config.semantics, back_off: config.back_off, heartbeat_period: config.heartbeat_period };
@@ -200,9 +205,13 @@ impl Drop for Server {
     }
 }
 
-async fn bind(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+fn bind(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, port, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    // So that a broker can start where one has just ended.
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(address).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

@@ -1,8 +1,11 @@
 //! `Content-Encoding`: compressed bodies, and those that only say so.
 
+use std::path::Path;
+
 use axum::http::Method;
 use serde_json::json;
 use tmq_broker::Semantics::Fixed;
+use tmq_broker::{DiskConfig, StorageConfig};
 
 use crate::client::{Answer, Broker, bodies};
 
@@ -103,4 +106,30 @@ async fn another_encoding_is_answered_with_those_that_there_are() {
     let twice = [("content-encoding", "zstd"), ("content-encoding", "zstd")];
     let answer = broker.send_with(Method::POST, PUBLISH, &twice, zstd(&zstd(&publish("a")))).await;
     answer.refused(415, "UnsupportedEncoding", Some("Content-Encoding"));
+}
+
+/// The bytes of all files of a directory and of those in it.
+fn size(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    entries.map(|entry| if entry.path().is_dir() { size(&entry.path()) } else { entry.metadata().unwrap().len() }).sum()
+}
+
+#[tokio::test]
+async fn messages_are_kept_as_compressed_as_they_came() {
+    const MESSAGE: usize = 1 << 20;
+    let message = publish(&"x".repeat(MESSAGE));
+    for (encoding, body, compressed) in
+        [("identity", message.clone(), false), ("zstd", zstd(&message), true), ("snappy", snappy(&message), true)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = DiskConfig::new(directory.path().to_owned());
+        let broker = Broker::start_with(Fixed, |config| config.storage = StorageConfig::Disk(disk)).await;
+        broker.orders(1, 0).await;
+        let before = size(directory.path());
+        post(&broker, PUBLISH, encoding, body).await.ok();
+        let grown = size(directory.path()) - before;
+        assert_eq!(grown < MESSAGE as u64 / 4, compressed, "{encoding}: {grown} bytes");
+        let consumer = broker.consumer(json!({})).await;
+        assert_eq!(broker.pull(&consumer, json!({})).await[0]["body"].as_str().unwrap().len(), MESSAGE);
+    }
 }

@@ -1,6 +1,7 @@
 //! The broker as its clients see it: over real sockets, on free ports, each test with a broker of its own.
 
 mod admin;
+mod bad_input;
 mod client;
 mod encoding;
 mod errors;

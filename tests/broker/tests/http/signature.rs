@@ -35,4 +35,9 @@ async fn only_the_tenants_own_signature_is_let_in() {
     for body in [r#"{"messages":[{"body":"one"}]}"#, r#"{"messages":[{"body":"two"}]}"#] {
         send("hidden", now, body).await.refused(404, "TopicNotFound", Some("topic"));
     }
+    // Nor is how it is compressed.
+    let mut compressed = signed(&broker, path, "hidden", now, "")
+        .map(|_| Body::from(zstd::bulk::compress(br#"{"messages":[{"body":"three"}]}"#, 0).unwrap()));
+    compressed.headers_mut().insert("content-encoding", "zstd".parse().unwrap());
+    broker.send_request(compressed).await.refused(404, "TopicNotFound", Some("topic"));
 }
