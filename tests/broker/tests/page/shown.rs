@@ -167,7 +167,7 @@ async fn nothing_is_wider_than_its_window() {
     browser.click("#groups summary").await;
     browser.click("#dead-letters summary").await;
     browser.until("[...document.querySelectorAll('details')].filter(details => details.open).length === 2").await;
-    for width in [360, 500, 800, 1_101, 1_280, 1_400] {
+    for width in [360, 500, 800, 1_150, 1_151, 1_280, 1_400] {
         let metrics = json!({ "width": width, "height": 780, "deviceScaleFactor": 1, "mobile": width < 500 });
         browser.chrome("Emulation.setDeviceMetricsOverride", metrics).await;
         browser.until(&format!("innerWidth === {width}")).await;
