@@ -79,7 +79,7 @@ function partitions(cell) {
       const update = (row) =>
         setText(
           element,
-          `${row.partition}: lag ${number(row.lag)}, ${number(row.inFlight)} in flight, ${row.owner ?? "no owner"}`,
+          `Partition ${row.partition}: lag ${number(row.lag)}, ${number(row.inFlight)} in flight, ${row.owner ?? "no owner"}`,
         );
       return { element, update };
     },
