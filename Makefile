@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help prerequisites wasm envoy build fmt lint test demo up down toolchain-test clean
+.PHONY: help prerequisites wasm envoy chromium build fmt lint test demo up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ wasm: prerequisites ## Build the filter: target/ackguard.wasm
 envoy: ## Find an Envoy, or fetch the pinned one into target/tools/, and print its path
 	@.make/envoy.sh
 
+chromium: ## Find a Chromium with its ChromeDriver, or unpack Debian's into target/tools/, and print their paths
+	@.make/chromium.sh
+
 build: prerequisites ## Build the broker, the load and the stack: target/release/
 	$(CARGO) build --release --bins --package tmq-broker --package tmq-load --package stack
 
@@ -31,7 +34,7 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm envoy ## Everything: lint, unit and property tests, the filter in the real Envoy
+test: lint wasm envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 

@@ -195,4 +195,37 @@ mod tests {
         assert_eq!((cut.text.len(), cut.length), (4_096, 6_000));
         assert_eq!(Text::cut("aä", 2), Text { text: "a".to_owned(), length: 3 });
     }
+
+    fn message(headers: &[(&str, &str)]) -> Message {
+        Message {
+            message_id: MessageId { run: 1, count: 2 },
+            body: "m".into(),
+            encoding: Encoding::Utf8,
+            key: None,
+            tag: None,
+            properties: Default::default(),
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn why_a_message_died_is_read_from_its_headers_as_far_as_they_say() {
+        let topic = TopicName::parse("orders.dlq", "topic").unwrap();
+        let read = |headers: &[_]| DeadLetter::read(&topic, PartitionId(0), Offset(7), &message(headers));
+        assert!(read(&[("X-Other", "1")]).is_none(), "it came here alive");
+        let told = |text: &Option<Text>| text.as_ref().map(|text| text.text.clone());
+        let bare = read(&[(DEAD_LETTER_HEADER, "orders")]).unwrap();
+        assert_eq!((bare.origin.text.as_str(), told(&bare.reason)), ("orders", None));
+        let whole = [
+            (DEAD_LETTER_HEADER, "orders"),
+            (DEAD_LETTER_GROUP_HEADER, "billing"),
+            (DEAD_LETTER_REASON_HEADER, "rejected"),
+            (DEAD_LETTER_ATTEMPTS_HEADER, "4"),
+        ];
+        let letter = read(&whole).unwrap();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(told(&letter.group), text("billing"));
+        assert_eq!((told(&letter.reason), told(&letter.attempts)), (text("rejected"), text("4")));
+        assert!(letter.admitted(&Filter::new("bill")) && !letter.admitted(&Filter::new("shipping")));
+    }
 }

@@ -81,6 +81,7 @@ pub(crate) struct Inspection {
     account: Entry,
     consumer_states: ConsumerStates,
     leases: LeaseRow,
+    group_count: usize,
     topics: Listed<TopicRow>,
     groups: Listed<GroupRow>,
     consumers: Listed<ConsumerRow>,
@@ -176,6 +177,7 @@ impl Broker {
             account: Entry::default(),
             consumer_states: ConsumerStates::default(),
             leases: LeaseRow { bounds: LeaseAges::BOUNDS, counts: Default::default(), oldest_ms: None },
+            group_count: 0,
             topics: Listed::new(),
             groups: Listed::new(),
             consumers: Listed::new(),
@@ -222,6 +224,7 @@ impl Inspection {
     fn add_group(&mut self, name: &GroupName, group: &Group, filter: &Filter, dead_letters: &mut HashSet<TopicName>) {
         let ages = group.lease_ages(self.now);
         self.leases.add(&ages);
+        self.group_count += 1;
         let by_name = filter.admits(name.as_str());
         for (topic, entry) in group.ledger() {
             self.account.add(&entry);

@@ -43,10 +43,10 @@ const faults = new Table(
     { label: "Operation", text: (fault) => fault.operation },
     { label: "Effect", text: (fault) => EFFECTS[fault.kind](fault) },
     { label: "Stage", text: (fault) => fault.stage },
-    { label: "Probability", numeric: true, text: (fault) => `${number(100 * fault.probability)} %` },
+    { label: "Probability", kind: "number", text: (fault) => `${number(100 * fault.probability)} %` },
     {
       label: "Fired",
-      numeric: true,
+      kind: "number",
       text: (fault) => (fault.count === null ? number(fault.fired) : `${number(fault.fired)} of ${number(fault.count)}`),
     },
     {

@@ -4,8 +4,11 @@ import { Rows, Table, duration, make, number, setText } from "/table.js";
 
 const table = (section, columns, keyOf) => new Table(document.querySelector(`#${section} table`), columns, keyOf);
 
+/** A column of names. */
+const name = (label, of) => ({ label, kind: "name", text: of });
+
 /** A column of numbers. */
-const count = (label, of) => ({ label, numeric: true, text: (item) => number(of(item)) });
+const count = (label, of) => ({ label, kind: "number", text: (item) => number(of(item)) });
 
 /** A text that may be long: its first line, and the rest when it is opened. */
 function disclosure(cell) {
@@ -43,15 +46,15 @@ const figures = new Rows(
 const groups = table(
   "groups",
   [
-    { label: "Group", text: (row) => row.group },
-    { label: "Topic", text: (row) => row.topic },
+    name("Group", (row) => row.group),
+    name("Topic", (row) => row.topic),
     count("Consumers", (row) => row.consumers),
     count("Lag", (row) => row.lag),
     count("Ready", (row) => row.ready),
     count("In flight", (row) => row.inFlight),
     {
       label: "Oldest lease",
-      numeric: true,
+      kind: "number",
       text: (row) => (row.oldestLeaseMs === null ? "–" : duration(row.oldestLeaseMs)),
     },
     count("Acked", (row) => row.acked),
@@ -76,7 +79,7 @@ function partitions(cell) {
       const update = (row) =>
         setText(
           element,
-          `${row.partition}: lag ${number(row.lag)}, ${number(row.inFlight)} in flight, ${row.owner ?? "no owner"}`,
+          `Partition ${row.partition}: lag ${number(row.lag)}, ${number(row.inFlight)} in flight, ${row.owner ?? "no owner"}`,
         );
       return { element, update };
     },
@@ -116,10 +119,10 @@ let now = 0;
 const consumers = table(
   "consumers",
   [
-    { label: "Consumer", text: (row) => row.consumerId },
-    { label: "Client", text: (row) => row.clientId ?? "–" },
-    { label: "Group", text: (row) => row.group },
-    { label: "Topic", text: (row) => row.topic },
+    { label: "Consumer", kind: "id", text: (row) => row.consumerId },
+    name("Client", (row) => row.clientId ?? "–"),
+    name("Group", (row) => row.group),
+    name("Topic", (row) => row.topic),
     {
       label: "State",
       cell: (cell) => {
@@ -138,10 +141,10 @@ const consumers = table(
     count("Partitions", (row) => row.partitionCount),
     count("In flight", (row) => row.inFlight),
     count("Waiting pulls", (row) => row.waitingPulls),
-    { label: "Last seen", numeric: true, text: (row) => `${duration(now - row.lastSeen)} ago` },
-    { label: "Ack timeout", numeric: true, text: (row) => `${number(row.ackTimeout)} ms` },
-    { label: "Retries", numeric: true, text: (row) => (row.autoAck ? "auto ack" : number(row.maxReconsumeTimes)) },
-    { label: "Dead letters to", text: (row) => row.deadLetterTopic ?? "archive" },
+    { label: "Last seen", kind: "number", text: (row) => `${duration(now - row.lastSeen)} ago` },
+    { label: "Ack timeout", kind: "number", text: (row) => `${number(row.ackTimeout)} ms` },
+    { label: "Retries", kind: "number", text: (row) => (row.autoAck ? "auto ack" : number(row.maxReconsumeTimes)) },
+    name("Dead letters to", (row) => row.deadLetterTopic ?? "archive"),
   ],
   (row) => `${row.group} ${row.consumerId}`,
 );
@@ -171,7 +174,7 @@ const leases = table(
 const topics = table(
   "topics",
   [
-    { label: "Topic", text: (row) => row.topic },
+    name("Topic", (row) => row.topic),
     count("Partitions", (row) => row.partitions),
     count("Published", (row) => row.published),
     count("Groups", (row) => row.groups),
@@ -184,16 +187,20 @@ const topics = table(
 const cut = (value) => (value === null ? "unknown" : value.text.length === 0 ? "(empty)" : ellipsis(value));
 const ellipsis = ({ text, length }) => (new TextEncoder().encode(text).length < length ? `${text}…` : text);
 
+function why({ reason, attempts }) {
+  const deliveries = attempts === null ? "" : ` (deliveries: ${cut(attempts)})`;
+  return `${cut(reason)}${deliveries}`;
+}
+
 const deadLetters = table(
   "dead-letters",
   [
-    { label: "Message", text: (row) => row.messageId },
-    { label: "Came from", text: (row) => cut(row.origin) },
-    { label: "Group", text: (row) => cut(row.group) },
-    { label: "Why", text: (row) => cut(row.reason) },
-    { label: "Attempts", numeric: true, text: (row) => cut(row.attempts) },
-    { label: "Lies in", text: (row) => `${row.topic}, partition ${row.partition}, offset ${row.offset}` },
-    { label: "Key", text: (row) => (row.key === null ? "–" : ellipsis(row.key)) },
+    { label: "Message", kind: "id", text: (row) => row.messageId },
+    name("Key", (row) => (row.key === null ? "–" : ellipsis(row.key))),
+    name("Came from", (row) => cut(row.origin)),
+    name("Group", (row) => cut(row.group)),
+    { label: "Why", text: why },
+    name("Lies in", (row) => `${row.topic}, partition ${row.partition}, offset ${number(row.offset)}`),
     { label: "Body", cell: body },
   ],
   (row) => `${row.topic} ${row.partition} ${row.offset}`,
@@ -232,6 +239,7 @@ export function showSnapshot(snapshot, filtered) {
   const { account, leases: held } = snapshot;
   figures.render([
     ["Topics", snapshot.topics.total],
+    ["Groups", snapshot.groupCount],
     ["Consumers", snapshot.consumers.total],
     ["Published", snapshot.published],
     ["Ready", account.ready],

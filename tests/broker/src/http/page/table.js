@@ -68,7 +68,7 @@ export class Rows {
 
 /**
  * A table with a row for each item. A column has a `label`, and `text(item)` or `cell(td)`, which fills the cell once and
- * returns the function that updates it. The first column is the row's header. The roles are those the elements have:
+ * returns the function that updates it; `kind` is its class. The first column is the row's header. The roles are those the elements have:
  * they say so where a narrow page lays a row out as a card.
  */
 export class Table {
@@ -83,7 +83,7 @@ export class Table {
     head.setAttribute("role", "rowgroup");
     labels.setAttribute("role", "row");
     for (const column of columns) {
-      const label = make("th", column.numeric ? "number" : "", column.label);
+      const label = make("th", column.kind, column.label);
       label.scope = "col";
       label.setAttribute("role", "columnheader");
       labels.append(label);
@@ -97,7 +97,7 @@ export class Table {
     const element = make("tr");
     element.setAttribute("role", "row");
     const updates = columns.map((column, index) => {
-      const cell = make(index === 0 ? "th" : "td", column.numeric ? "number" : "");
+      const cell = make(index === 0 ? "th" : "td", column.kind);
       if (index === 0) cell.scope = "row";
       cell.setAttribute("role", index === 0 ? "rowheader" : "cell");
       cell.dataset.label = column.label;
