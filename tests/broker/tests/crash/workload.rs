@@ -219,4 +219,4 @@ impl Working {
 }
 
 /// Whether the broker takes bodies in zstd.
-const ZSTD_IS_SERVED: bool = false;
+const ZSTD_IS_SERVED: bool = true;
