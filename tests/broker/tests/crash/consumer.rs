@@ -6,7 +6,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tmq_broker::Semantics;
 
-use crate::client::{Api, Halt};
+use crate::client::{Api, Halt, Reply};
 use crate::history::{Leased, Pull};
 use crate::stage::{Phase, Stage};
 
@@ -78,25 +78,23 @@ impl Consumer {
         Ok(consumer)
     }
 
-    /// Takes a step of its lifecycle, which was taken already if it was asked for before and not answered.
-    async fn step(&self, api: &Api, step: &str) -> Result<(), Halt> {
-        let reply = api.post(&format!("{}:{step}", self.path), json!({})).await?;
-        match reply.body["code"].as_str() {
-            Some("IllegalStateTransition") if self.standing == Standing::Unknown => Ok(()),
-            _ => reply.ok().map(|_| ()),
-        }
-    }
-
-    /// Takes the first step of its lifecycle.
+    /// Takes the first step of its lifecycle, which was taken already if it was asked for before and not answered.
     pub(crate) async fn start(&mut self, api: &Api) -> Result<(), Halt> {
         self.step(api, "start").await?;
         self.standing = Standing::Started;
         Ok(())
     }
 
-    /// Takes the last steps of its lifecycle.
+    async fn step(&self, api: &Api, step: &str) -> Result<(), Halt> {
+        let reply = api.post(&format!("{}:{step}", self.path), json!({})).await?;
+        if is_illegal(&reply) {
+            return Ok(());
+        }
+        reply.ok().map(|_| ())
+    }
+
+    /// Takes the last steps of its lifecycle, those that were taken already left out.
     pub(crate) async fn leave(&mut self, api: &Api) -> Result<(), Halt> {
-        self.standing = Standing::Unknown;
         self.step(api, "stop").await?;
         self.step(api, "close").await
     }
@@ -118,10 +116,8 @@ impl Consumer {
 
     /// One pull, and what becomes of what it brings.
     pub(crate) async fn round(&mut self, stage: &Stage) -> Result<(), Halt> {
-        if self.standing == Standing::Unknown {
-            // Started or paused: after a start it is refused, and after a pause it is not.
-            self.step(&stage.api, "resume").await?;
-            self.standing = Standing::Started;
+        if self.standing != Standing::Started {
+            self.resume(&stage.api).await?;
         }
         self.settle(stage).await?;
         if stage.phase == Phase::Load && self.chance(self.habits.pauses) {
@@ -194,16 +190,23 @@ impl Consumer {
 
     /// Pauses, finds that it may not pull, and resumes.
     async fn pause(&mut self, stage: &Stage) -> Result<(), Halt> {
-        let started = std::mem::replace(&mut self.standing, Standing::Unknown);
-        debug_assert_eq!(started, Standing::Started);
+        self.standing = Standing::Unknown;
         stage.api.post(&format!("{}:pause", self.path), json!({})).await?.ok()?;
         self.standing = Standing::Paused;
         let refused = stage.api.post(&format!("{}:pull", self.path), json!({})).await?;
         if refused.status != 409 {
             return Err(refused.impossible("the consumer is paused").into());
         }
-        self.standing = Standing::Unknown;
-        stage.api.post(&format!("{}:resume", self.path), json!({})).await?.ok()?;
+        self.resume(&stage.api).await
+    }
+
+    /// Goes on after a pause. Where that pause was not answered, there may have been none.
+    async fn resume(&mut self, api: &Api) -> Result<(), Halt> {
+        let before = std::mem::replace(&mut self.standing, Standing::Unknown);
+        let reply = api.post(&format!("{}:resume", self.path), json!({})).await?;
+        if before == Standing::Paused || !is_illegal(&reply) {
+            reply.ok()?;
+        }
         self.standing = Standing::Started;
         Ok(())
     }
@@ -211,6 +214,11 @@ impl Consumer {
     fn chance(&mut self, of_100: u8) -> bool {
         self.rng.u8(..100) < of_100
     }
+}
+
+/// Whether the consumer's state has no such transition.
+fn is_illegal(reply: &Reply) -> bool {
+    reply.status == 409 && reply.body["code"] == "IllegalStateTransition"
 }
 
 fn receipts(leased: &[Leased]) -> Value {
