@@ -117,7 +117,9 @@ impl Ledger {
         for group in history.groups() {
             let entry = self.entry(group.name)?;
             let name = |figure: &str| format!("{figure} of {}", group.name);
-            if entry.published != self.published(group.terms.topic)? {
+            // Leases run out while nothing is asked, so that dead letters may come between the topics and the groups.
+            let published = self.published(group.terms.topic)?;
+            if entry.published < published || (group.terms.topic == ORDERS && entry.published > published) {
                 return Err(format!("a group does not see what its topic has: {self:?}"));
             }
             let (least, most) = group.acked();

@@ -126,5 +126,5 @@ impl Producer {
 
 /// The time between two requests of a producer, so that consumers keep up.
 pub(crate) fn pace(rng: &mut Rng) -> Duration {
-    Duration::from_micros(rng.u64(1_000..14_000))
+    Duration::from_micros(rng.u64(500..7_000))
 }
