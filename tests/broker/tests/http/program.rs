@@ -8,6 +8,9 @@ use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// What a program logs where a test does not look for more.
+const LOG: &str = "info";
+
 /// A process that ends with its owner.
 pub(crate) struct Owned(Child);
 
@@ -91,16 +94,17 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it on free ports; both accept when this returns.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::start_logging("info", arguments)
+        Self::start_logging(LOG, arguments)
     }
 
     pub(crate) fn start_logging(log: &str, arguments: &[&str]) -> Self {
-        Self::launch(log, arguments).unwrap_or_else(|said| panic!("it ended before it was listening: {said}"))
+        let listening = Starting::spawn(arguments, log).listening();
+        listening.unwrap_or_else(|said| panic!("it ended before it was listening: {said}"))
     }
 
     /// Starts it on free ports, or returns what it said when it ended instead.
     pub(crate) fn try_start(arguments: &[&str]) -> Result<Self, String> {
-        Starting::spawn(arguments, "info").listening()
+        Starting::spawn(arguments, LOG).listening()
     }
 
     pub(crate) fn pid(&self) -> Pid {
