@@ -7,7 +7,7 @@ use rustix::process::{Signal, kill_process};
 use crate::client::Api;
 use crate::program::{Program, Starting};
 
-/// Far longer than a start or an orderly end takes: a broker that needs more hangs.
+/// Far longer than an end takes: a broker that needs more hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the broker writes is kept until it ends, so it is to write of troubles alone.
@@ -25,13 +25,7 @@ impl Running {
     pub(crate) async fn start(arguments: &[String]) -> Result<Self, String> {
         let started = Instant::now();
         let starting = spawn(arguments);
-        let pid = starting.pid();
-        let listening = tokio::task::spawn_blocking(|| starting.listening());
-        let Ok(listening) = tokio::time::timeout(PATIENCE, listening).await else {
-            // Without it the thread would wait for ever.
-            let _ = kill_process(pid, Signal::KILL);
-            return Err(format!("the broker did not start within {PATIENCE:?} with {arguments:?}"));
-        };
+        let listening = tokio::task::spawn_blocking(|| starting.listening()).await;
         let program = listening
             .map_err(|error| error.to_string())?
             .map_err(|said| format!("the broker did not start with {arguments:?}: {said}"))?;

@@ -51,7 +51,10 @@ impl Producer {
         if let Some(sent) = self.unanswered.take() {
             self.publish_again(stage, sent).await?;
         }
-        while stage.phase == Phase::Load {
+        if stage.phase == Phase::Drain {
+            return Ok(());
+        }
+        loop {
             match self.kind {
                 Kind::Tokens if !self.answered.is_empty() && self.rng.u8(..8) == 0 => {
                     let sent = self.answered.swap_remove(self.rng.usize(..self.answered.len()));
@@ -61,7 +64,6 @@ impl Producer {
             }
             tokio::time::sleep(pace(&mut self.rng)).await;
         }
-        Ok(())
     }
 
     async fn publish(&mut self, stage: &Stage) -> Result<(), Halt> {

@@ -65,7 +65,10 @@ impl Transactions {
         if let Some((transaction, decision)) = self.unanswered.take() {
             self.decide(stage, transaction, decision).await?;
         }
-        while stage.phase == Phase::Load {
+        if stage.phase == Phase::Drain {
+            return Ok(());
+        }
+        loop {
             if self.undecided.is_empty() || self.rng.bool() {
                 self.begin(stage).await?;
             } else {
@@ -75,7 +78,6 @@ impl Transactions {
             }
             tokio::time::sleep(pace(&mut self.rng)).await;
         }
-        Ok(())
     }
 
     async fn begin(&mut self, stage: &Stage) -> Result<(), Halt> {

@@ -4,9 +4,14 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+/// Far longer than a start takes: a program that needs more hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a program logs where a test does not look for more.
 const LOG: &str = "info";
@@ -56,12 +61,18 @@ impl Starting {
         Self { child: Owned(child), stderr }
     }
 
-    pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
-
     /// Waits until both ports accept, or returns what it said when it ended instead.
+    ///
+    /// One that does neither for [`PATIENCE`] is killed.
     pub(crate) fn listening(mut self) -> Result<Program, String> {
+        let (listens, waiting) = mpsc::channel::<()>();
+        let pid = Pid::from_child(&self.child);
+        thread::spawn(move || {
+            if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                // It has not been waited for, so that the id is still its own.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
         let (mut said, mut line) = (String::new(), String::new());
         while !line.starts_with("tmq-broker listening") {
             line.clear();
@@ -72,6 +83,7 @@ impl Starting {
         }
         let address = |name: &str| line.split(' ').find_map(|word| word.strip_prefix(name)).unwrap().parse().unwrap();
         let (listen, admin) = (address("broker="), address("admin="));
+        drop(listens);
         let Self { child, mut stderr } = self;
         let said = thread::spawn(move || {
             // What is not UTF-8 ends it: the test that looks for more fails.
