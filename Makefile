@@ -5,8 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)
+CYCLES ?= 1000
 
-.PHONY: help prerequisites wasm envoy chromium build fmt lint test demo up down toolchain-test clean
+.PHONY: help prerequisites wasm envoy chromium build fmt lint test crash demo up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,10 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 test: lint wasm envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
+
+crash: prerequisites ## Kill the broker under load, CYCLES=1000 times in each semantics, with the choices of SEED=n
+	TMQ_CRASH_CYCLES=$(CYCLES) $(if $(SEED),TMQ_CRASH_SEED=$(SEED)) \
+		$(CARGO) test --package tmq-broker --test crash -- --nocapture
 
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident

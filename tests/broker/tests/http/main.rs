@@ -10,6 +10,7 @@ mod long_poll;
 mod operations;
 mod process;
 mod process_memory;
+#[expect(dead_code, reason = "a broker that does not start is for the tests of recovery")]
 mod program;
 mod semantics;
 mod signature;
