@@ -74,6 +74,7 @@ impl hyper::body::Body for Answer {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use hyper::body::Body as _;
     use tokio_util::sync::CancellationToken;
 
     use super::super::Connection;
