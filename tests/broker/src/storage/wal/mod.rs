@@ -86,6 +86,9 @@ pub(crate) fn is_complete(disk: &dyn Disk, dir: &Path) -> io::Result<bool> {
     Ok(disk.list(dir)?.iter().filter_map(|name| file::first_mark(name)).min() == Some(Mark(1)))
 }
 
+/// Takes the mark and the payload of an entry, or says why it can make nothing of it.
+pub(crate) type Replay<'a> = &'a mut dyn FnMut(Mark, &[u8]) -> Result<(), String>;
+
 /// An open log. It is closed when it is dropped.
 pub(crate) struct Wal {
     queue: Arc<Queue>,
@@ -105,7 +108,7 @@ impl Wal {
         dir: &Path,
         after: Mark,
         fsync: Fsync,
-        replay: &mut dyn FnMut(Mark, &[u8]) -> Result<(), String>,
+        replay: Replay<'_>,
     ) -> Result<Self, WalError> {
         let recovered = recovery::recover(disk.as_ref(), dir, after, replay)?;
         let files = Arc::new(Mutex::new(recovered.files));

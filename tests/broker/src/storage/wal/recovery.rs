@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::scan::{Broken, Position, Scanned, scan};
 use super::writer::Open;
-use super::{WalError, file};
+use super::{Replay, WalError, file};
 use crate::storage::Mark;
 use crate::storage::disk::Disk;
 
@@ -27,12 +27,7 @@ pub(super) struct Last {
 }
 
 /// Replays the entries after `after`, and leaves what was replayed durable and nothing else behind it.
-pub(super) fn recover(
-    disk: &dyn Disk,
-    dir: &Path,
-    after: Mark,
-    replay: &mut dyn FnMut(Mark, &[u8]) -> Result<(), String>,
-) -> Result<Recovered, WalError> {
+pub(super) fn recover(disk: &dyn Disk, dir: &Path, after: Mark, replay: Replay<'_>) -> Result<Recovered, WalError> {
     let files = list(disk, dir).map_err(|source| WalError::Io { path: dir.into(), source })?;
     let next = Mark(after.0 + 1);
     let none = Recovered { files, last: None, end: after };

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::Replay;
 use super::entry::{self, NoEntry};
 use super::file::{self, NoHeader};
 use crate::storage::Mark;
@@ -58,7 +59,7 @@ pub(super) fn scan(
     file: &Arc<dyn DiskFile>,
     first: Mark,
     position: Position,
-    pass: &mut dyn FnMut(Mark, &[u8]) -> Result<(), String>,
+    pass: Replay<'_>,
 ) -> Result<Scanned, Broken> {
     let mut window = Window { length: file.len()?, file: Arc::clone(file), start: 0, bytes: Vec::new() };
     let (length, mut next, mut at) = (window.length, first, 0);
