@@ -85,7 +85,11 @@ mod tests {
         let connection = Connection::new(&CancellationToken::new());
         let bytes: Vec<u8> = (0..2 * PIECE + 5).map(|index| index as u8).collect();
         let mut answer = Answer::new(Body::from(bytes.clone()), connection.begin());
-        assert_eq!((connection.traffic.lock().under_way, connection.traffic.lock().answering), (1, 1));
+        let counts = || {
+            let traffic = connection.traffic.lock();
+            (traffic.under_way, traffic.answering)
+        };
+        assert_eq!(counts(), (1, 1));
         let mut taken = Vec::new();
         for length in [PIECE, PIECE, 5] {
             assert!(!answer.is_end_stream());
@@ -97,6 +101,6 @@ mod tests {
         assert!(answer.is_end_stream() && answer.frame().await.is_none());
         assert_eq!(taken, bytes);
         drop(answer);
-        assert_eq!((connection.traffic.lock().under_way, connection.traffic.lock().answering), (0, 0));
+        assert_eq!(counts(), (0, 0));
     }
 }
