@@ -1,6 +1,5 @@
 //! The account of every single message: where it is, or what became of it. Reconciliation asks for it, and retention.
 
-use crate::clock::Timestamp;
 use std::ops::Range;
 
 use super::Group;
@@ -12,11 +11,6 @@ use crate::names::{GroupName, Offset, PartitionId, TopicName};
 impl Group {
     pub(crate) fn name(&self) -> &GroupName {
         &self.name
-    }
-
-    /// The moment that it has come to.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.now
     }
 
     /// The topics that the group consumes.

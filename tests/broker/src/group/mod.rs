@@ -88,6 +88,11 @@ impl Group {
         Story { group, tag, now: self.now, next_lease: self.leases.next_unused(), changes }
     }
 
+    /// The moment of what happened last.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// The next moment at which something happens by itself.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         let rested = self.resting.first().map(|(at, _)| *at);

@@ -176,10 +176,10 @@ impl Progress {
     pub(crate) fn entry(&self) -> Entry {
         let mut entry = Entry { totals: self.totals, ..Entry::default() };
         for (partition, progress) in (0..).map(PartitionId).zip(&self.partitions) {
+            let end = self.log.end(partition);
             // While a broker recovers, the group may be ahead of a log that is still to be read.
-            let end = self.log.end(partition).max(progress.next).0;
-            entry.published += end - progress.origin.0;
-            entry.ready += end - progress.next.0 + (progress.again.len() + progress.resting.len()) as u64;
+            entry.published += end.max(progress.next).0 - progress.origin.0;
+            entry.ready += progress.ready(end);
             entry.in_flight += progress.leases.len() as u64;
         }
         entry
@@ -190,15 +190,18 @@ impl Progress {
         (0..).map(PartitionId).zip(&self.partitions).map(|(partition, progress)| PartitionState {
             partition,
             owner: progress.owner,
-            ready: self.log.end(partition).0 - progress.next.0
-                + progress.again.len() as u64
-                + progress.resting.len() as u64,
+            ready: progress.ready(self.log.end(partition)),
             in_flight: progress.leases.len() as u64,
         })
     }
 }
 
 impl PartitionProgress {
+    /// How many messages are to be delivered, at once or after a rest, where the log ends at `end`.
+    fn ready(&self, end: Offset) -> u64 {
+        end.0.saturating_sub(self.next.0) + (self.again.len() + self.resting.len()) as u64
+    }
+
     /// The offset below which every message is settled.
     pub(crate) fn settled_below(&self) -> Offset {
         let again = self.again.first_key_value().map(|(offset, _)| *offset);

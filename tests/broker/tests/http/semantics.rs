@@ -170,7 +170,13 @@ async fn a_message_without_retries_left_is_dead_lettered_with_its_origin() {
         let undertaker = broker.consumer(json!({ "topic": "orders.dlq" })).await;
         let letters = broker.pull(&undertaker, json!({})).await;
         assert_eq!(letters.len(), 1);
-        assert_eq!(letters[0]["headers"], json!({ DEAD_LETTER: "orders" }));
+        let headers = json!({
+            DEAD_LETTER: "orders",
+            "X-DingTalk-MQ-DeadLetter-Group": "g",
+            "X-DingTalk-MQ-DeadLetter-Reason": "rejected",
+            "X-DingTalk-MQ-DeadLetter-Attempts": "2",
+        });
+        assert_eq!(letters[0]["headers"], headers);
         assert_eq!(letters[0]["messageId"], published["results"][0]["messageId"]);
         for (field, value) in [("body", "poison"), ("key", "k"), ("tag", "t"), ("topic", "orders.dlq")] {
             assert_eq!(letters[0][field], value);
