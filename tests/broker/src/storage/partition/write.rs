@@ -193,8 +193,6 @@ impl PartitionLog {
         }
         writer.names_unsynced = true;
         let file = self.disk.create(&Part::Blocks.path(&self.dir, first))?;
-        // An attempt that failed may have left something.
-        file.set_len(0)?;
         file.write_all_at(&segment::header(first), 0)?;
         (writer.unsynced, writer.indexed) = (Some(file), 0);
         let mut state = self.state.write();

@@ -124,7 +124,10 @@ struct Window {
 impl Window {
     /// The bytes from `at` on: `least`, or fewer at the file's end, and what else has been read.
     fn from(&mut self, at: u64, least: usize) -> io::Result<&[u8]> {
-        let left = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
+        if at >= self.length {
+            return Ok(&[]);
+        }
+        let left = usize::try_from(self.length - at).unwrap_or(usize::MAX);
         let (least, end) = (least.min(left), self.start + self.bytes.len() as u64);
         if at < self.start || at + least as u64 > end {
             self.bytes.resize(least.max(CHUNK_BYTES).min(left), 0);
