@@ -27,6 +27,9 @@ const SHORT_HEARTBEAT_PERIOD: &str = "200";
 /// Far longer than the drain takes: what is left then is never delivered.
 const DRAIN: Duration = Duration::from_secs(90);
 
+/// The broker looks this long after its start whether a snapshot is due; many kills are to come while it is taken.
+const SNAPSHOT: Duration = Duration::from_millis(100);
+
 /// Between two looks at the ledger.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -132,7 +135,10 @@ impl Run<'_> {
 
     /// Has a broker work for a while, ends it, and starts the next.
     async fn cycle(&mut self, broker: Running, workload: &mut Workload, signal: Signal) -> Result<Running, Halt> {
-        let length = Duration::from_micros(self.rng.u64(15_000..180_000));
+        let length = match self.rng.u8(..3) {
+            0 => SNAPSHOT + Duration::from_micros(self.rng.u64(..25_000)),
+            _ => Duration::from_micros(self.rng.u64(15_000..180_000)),
+        };
         let mut working = workload.start(&broker.api, Phase::Load);
         working.go_on(workload, length).await?;
         broker.end(signal).await?;
@@ -243,6 +249,8 @@ impl Run<'_> {
                 ("--fsync", one_of(&["always", "always", "always", "interval", "never"])),
                 ("--checkpoint-bytes", one_of(&["4096", "32768", "262144", "67108864"])),
                 ("--segment-bytes", one_of(&["4096", "65536", "67108864"])),
+                // What is removed are messages that every group has settled.
+                ("--retention-bytes", one_of(&["8192", "1073741824"])),
                 ("--cache", one_of(&["16384", "67108864"])),
             ]);
         }

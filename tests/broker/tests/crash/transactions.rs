@@ -14,6 +14,9 @@ use crate::stage::{Phase, Stage};
 /// The most transactions that are undecided at once; the oldest is then forgotten.
 const UNDECIDED: usize = 12;
 
+/// How many decisions are kept to be asked for again.
+const DECIDED: usize = 12;
+
 /// How a transaction is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
@@ -51,13 +54,14 @@ pub(crate) struct Transactions {
     timeout: Duration,
     count: u64,
     undecided: Vec<Transaction>,
+    decided: Vec<(Transaction, Standing)>,
     unanswered: Option<(Transaction, Decision)>,
 }
 
 impl Transactions {
     /// `timeout` is how long the broker has a transaction pending.
     pub(crate) fn new(timeout: Duration, rng: Rng) -> Self {
-        Self { rng, timeout, count: 0, undecided: Vec::new(), unanswered: None }
+        Self { rng, timeout, count: 0, undecided: Vec::new(), decided: Vec::new(), unanswered: None }
     }
 
     /// Begins and decides until the broker has ended. In the drain everything that was begun is decided.
@@ -69,7 +73,9 @@ impl Transactions {
             return Ok(());
         }
         loop {
-            if self.undecided.is_empty() || self.rng.bool() {
+            if self.rng.u8(..6) == 0 {
+                self.decide_again(stage).await?;
+            } else if self.undecided.is_empty() || self.rng.bool() {
                 self.begin(stage).await?;
             } else {
                 let transaction = self.undecided.swap_remove(self.rng.usize(..self.undecided.len()));
@@ -116,14 +122,17 @@ impl Transactions {
             _ => return Err(reply.impossible(format_args!("it was pending, in time: {in_time}")).into()),
         };
         stage.history().stands(transaction.batch, standing)?;
-        match self.rng.u8(..6) {
-            0 => self.decide_again(stage, &transaction, standing).await,
-            _ => Ok(()),
+        if self.decided.len() >= DECIDED {
+            self.decided.remove(0);
         }
+        self.decided.push((transaction, standing));
+        Ok(())
     }
 
     /// The same decision again is answered alike, the other one is refused.
-    async fn decide_again(&mut self, stage: &Stage, transaction: &Transaction, stands: Standing) -> Result<(), Halt> {
+    async fn decide_again(&mut self, stage: &Stage) -> Result<(), Halt> {
+        let Some((transaction, stands)) = self.rng.choice(&self.decided) else { return Ok(()) };
+        let (transaction, stands) = (transaction, *stands);
         let same = if stands == Standing::Published { Decision::Commit } else { Decision::Rollback };
         let reply = resolve(stage, transaction, same).await?;
         if reply.status != 200 {
