@@ -86,14 +86,14 @@ impl<'a> Opening<'a> {
         Ok(opening)
     }
 
-    /// Opens the segments of a checkpoint. There are none if retention has removed all of them since.
+    /// Opens the segments of a checkpoint; if retention has removed all of them since, begins an empty one at its end.
     fn segments(&mut self, start: Offset, end: Offset, last: SegmentEnd) -> Result<VecDeque<Opened>, OpenError> {
         self.remove_below(start, last.first)?;
         let kept: Vec<Offset> = self.segments.range(..=last.first).copied().collect();
         if kept.last() != Some(&last.first) {
             // What is newer was begun before retention could remove this one, and after all that is older was gone.
             if kept.is_empty() && !self.segments.is_empty() {
-                return Ok(VecDeque::new());
+                return self.begin(end).map(|begun| VecDeque::from([begun]));
             }
             return Err(OpenError::Missing { path: Part::Blocks.path(self.dir, last.first) });
         }
@@ -110,6 +110,20 @@ impl<'a> Opening<'a> {
             opened.push_back(segment);
         }
         Ok(opened)
+    }
+
+    /// Begins an empty segment. It is there for certain before others are removed, and shows, should there be another
+    /// start from the same checkpoint, that what was before it is not lost but removed.
+    fn begin(&self, first: Offset) -> Result<Opened, OpenError> {
+        let path = Part::Blocks.path(self.dir, first);
+        let begun = self.disk.create(&path).and_then(|file| {
+            file.set_len(0)?;
+            file.write_all_at(&segment::header(first), 0)?;
+            file.sync()?;
+            self.disk.sync_dir(self.dir)
+        });
+        begun.map_err(|source| OpenError::Io { path, source })?;
+        Ok(Opened { index: Index::new(first), indexed: false })
     }
 
     /// Opens one segment, and cuts it at the byte `until`, where it goes on to be written.

@@ -78,7 +78,9 @@ async fn closing_writes_and_syncs_what_is_pending() {
         let disk = SimulatedDisk::default();
         let (wal, _) = open(&disk, Fsync::Never);
         let entries = ["a", "b", "c"];
-        entries.iter().for_each(|entry| drop(append(&wal, entry)));
+        for entry in entries {
+            append(&wal, entry);
+        }
         wal.close();
         assert!(matches!(wal.append(&[b"d"]), Err(StorageError::Stopped { .. })));
         assert_eq!(open(&disk.crash(seed), Fsync::Never).1, replayed(&entries));
