@@ -188,8 +188,8 @@ const cut = (value) => (value === null ? "unknown" : value.text.length === 0 ? "
 const ellipsis = ({ text, length }) => (new TextEncoder().encode(text).length < length ? `${text}…` : text);
 
 function why({ reason, attempts }) {
-  const deliveries = attempts === null ? "" : ` (deliveries: ${cut(attempts)})`;
-  return `${cut(reason)}${deliveries}`;
+  const failed = attempts === null ? "" : `, failed deliveries: ${cut(attempts)}`;
+  return `${cut(reason)}${failed}`;
 }
 
 const deadLetters = table(
