@@ -153,9 +153,9 @@ impl Audit<'_> {
                 self.finding(format_args!("{topic}/{} offset {} in group {name}: {wrong}", partition.0, offset.0));
             }
             for offset in group.dead_lettered(topic, partition) {
-                // What retention has removed cannot be asked for its id any more.
+                // What retention has removed cannot be asked for its id any more, nor for its letter.
                 let Ok(message) = log.read(offset) else { continue };
-                if !self.letters.contains(&message.message_id) {
+                if !self.letters.contains(&message.message_id) && !group.letter_may_be_removed(&message, partition) {
                     let id = message.message_id;
                     self.finding(format_args!(
                         "{topic}/{} offset {} in group {name}: dead-lettered, but no dead-letter topic has {id}",

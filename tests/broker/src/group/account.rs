@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Group;
 use super::progress::Progress;
 use super::verdicts::Verdict;
-use crate::message::Position;
+use crate::message::{Message, Position};
 use crate::names::{GroupName, Offset, PartitionId, TopicName};
 
 impl Group {
@@ -101,6 +101,12 @@ impl Group {
         let start = progress.log.start(partition).0;
         let dead = of.verdicts.runs().filter(|(_, verdict)| *verdict == Verdict::DeadLettered);
         dead.flat_map(|(run, _)| run.start.0.max(start)..run.end.0).map(Offset).collect()
+    }
+
+    /// Whether the dead letter of a message may have been removed since: the partition that it went to has lost its oldest.
+    pub(crate) fn letter_may_be_removed(&self, died: &Message, from: PartitionId) -> bool {
+        let mut topics = self.consumers.values().filter_map(|consumer| consumer.settings.dead_letter.as_ref());
+        topics.any(|to| to.log.start(to.partition_for(died, from)) > Offset(0))
     }
 
     fn progress(&self, topic: &TopicName) -> Option<&Progress> {

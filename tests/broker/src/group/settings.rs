@@ -9,7 +9,8 @@ use super::unfit::{Logs, Misfit};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::limits::MAX_ACK_TIMEOUT;
-use crate::names::TopicName;
+use crate::message::{Message, partition_of_key};
+use crate::names::{PartitionId, TopicName};
 use crate::storage::TopicLog;
 
 /// Which of the protocol's two semantics the broker keeps.
@@ -128,6 +129,17 @@ pub(crate) enum Acknowledgement {
 pub(crate) struct DeadLetterTopic {
     pub(crate) name: TopicName,
     pub(crate) log: Arc<dyn TopicLog>,
+}
+
+impl DeadLetterTopic {
+    /// The partition for the dead letter of a message: that of its key, else that of its own partition's number.
+    pub(crate) fn partition_for(&self, died: &Message, from: PartitionId) -> PartitionId {
+        let partitions = self.log.partitions();
+        match &died.key {
+            Some(key) => partition_of_key(key, partitions),
+            None => PartitionId(from.0 % partitions),
+        }
+    }
 }
 
 /// A consumer's settings as they are kept on disk.

@@ -8,8 +8,8 @@ use super::settings::{AckTimeout, DeadLetterTopic, Settings};
 use super::verdicts::Verdict;
 use crate::clock::{Millis, Timestamp};
 use crate::error::Error;
-use crate::message::{Death, partition_of_key};
-use crate::names::{ConsumerId, LeaseId, PartitionId, Receipt};
+use crate::message::Death;
+use crate::names::{ConsumerId, LeaseId, Receipt};
 use crate::storage::codec::Codec;
 use crate::storage::{Batch, Cause, StorageError};
 use std::sync::Arc;
@@ -186,8 +186,8 @@ impl Group {
         }
     }
 
-    /// Appends the message to the dead-letter topic: in the partition of its key, else in that of its own number. Its
-    /// fate is kept with the letter and with all that happened before: after a crash both are there or neither.
+    /// Appends the message to the dead-letter topic. Its fate is kept with the letter and with all that happened before:
+    /// after a crash both are there or neither.
     fn dead_letter(
         &mut self,
         message: MessageRef,
@@ -200,11 +200,7 @@ impl Group {
         let died = progress.log.read(position.partition, position.offset)?;
         let attempts = reconsume_times.saturating_add(1);
         let letter = died.to_dead_letter(&Death { origin: &progress.topic, group: &self.name, reason, attempts });
-        let partitions = to.log.partitions();
-        let partition = match &letter.key {
-            Some(key) => partition_of_key(key, partitions),
-            None => PartitionId(position.partition.0 % partitions),
-        };
+        let partition = to.partition_for(&letter, position.partition);
         let before = self.effects.changes.len();
         self.note(message, Fate::DeadLettered);
         let changes = std::mem::take(&mut self.effects.changes);
