@@ -11,6 +11,7 @@
 mod churn;
 mod client;
 mod consumer;
+mod deadline;
 mod history;
 mod ledger;
 mod process;

@@ -1,12 +1,13 @@
 //! A producer of transactions: half messages, which it commits, rolls back or forgets, maybe some runs of the broker
 //! later.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::client::{Halt, Reply};
+use crate::deadline::Deadline;
 use crate::history::{Batch, Draft, ORDERS, Standing, Tag};
 use crate::producer::pace;
 use crate::stage::{Phase, Stage};
@@ -45,7 +46,7 @@ struct Transaction {
     id: String,
     batch: Batch,
     /// Before then it cannot have been pending for too long.
-    sure_until: Instant,
+    sure_until: Deadline,
 }
 
 /// The producer, which sends one request at a time.
@@ -91,7 +92,7 @@ impl Transactions {
         let drafts: Vec<Draft> = std::iter::repeat_with(|| self.draft()).take(count).collect();
         let messages: Vec<Value> = drafts.iter().map(Draft::to_json).collect();
         let batch = stage.history().send(&drafts, Standing::Half);
-        let sure_until = Instant::now() + self.timeout;
+        let sure_until = Deadline::after(self.timeout);
         let path = format!("/topics/{ORDERS}/messages");
         let answer = stage.api.post(&path, json!({ "half": true, "messages": messages })).await?.ok()?;
         let id = answer["transactionId"].as_str().ok_or_else(|| format!("a half publish was answered {answer}"))?;
@@ -113,7 +114,7 @@ impl Transactions {
                 return Err(halt);
             }
         };
-        let in_time = Instant::now() < transaction.sure_until;
+        let in_time = transaction.sure_until.is_ahead();
         let state = reply.body["state"].as_str().map(str::to_owned);
         let standing = match (reply.status, state.as_deref(), decision) {
             (200, Some("committed"), Decision::Commit) => Standing::Published,

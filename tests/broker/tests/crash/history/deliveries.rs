@@ -1,15 +1,13 @@
 //! What a group was delivered, and what it settled.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::messages::{Place, tag_of};
 use super::{Event, History, Tag};
-
-/// Clocks with whole milliseconds disagree by less than this about how long a lease has run.
-const ROUNDING: Duration = Duration::from_millis(5);
+use crate::deadline::Deadline;
 
 /// What becomes of a message whose redeliveries have run out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +38,15 @@ pub(crate) struct Leased {
     pub(crate) receipt: String,
     reconsume_times: u32,
     /// Until then the lease runs in any case; `None` where the partition may be taken away.
-    sure_until: Option<Instant>,
+    sure_until: Option<Deadline>,
 }
 
 /// A pull that was sent.
 pub(crate) struct Pull {
     sent: u64,
-    at: Instant,
     group: &'static str,
     max: u64,
-    lease: Duration,
+    lease: Deadline,
 }
 
 /// One message, as a group has met it.
@@ -127,7 +124,7 @@ impl Leased {
     /// Fails if the broker says that the lease has expired, and it cannot have.
     fn check_expired(&self, history: &History, group: &'static str) -> Result<(), String> {
         match self.sure_until {
-            Some(until) if Instant::now() < until => {
+            Some(until) if until.is_ahead() => {
                 let what = format!("{group} was told ReceiptExpired for {} while its lease ran", self.receipt);
                 Err(history.violation(&self.tag, what))
             }
@@ -148,7 +145,7 @@ impl History {
 
     /// A pull is about to be sent for at most `max` messages, whose leases run for `lease`.
     pub(crate) fn pulling(&mut self, group: &'static str, max: u64, lease: Duration) -> Pull {
-        Pull { sent: self.tick(), at: Instant::now(), group, max, lease }
+        Pull { sent: self.tick(), group, max, lease: Deadline::after(lease) }
     }
 
     /// A pull was not answered.
@@ -213,7 +210,7 @@ impl History {
                 return Err(self.violation(&tag, what));
             }
         }
-        let sure_until = terms.stable.then(|| (pull.at + pull.lease).checked_sub(ROUNDING)).flatten();
+        let sure_until = terms.stable.then_some(pull.lease);
         Ok(Leased { tag, receipt, reconsume_times, sure_until })
     }
 
