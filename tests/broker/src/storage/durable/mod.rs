@@ -38,6 +38,9 @@ use crate::config::DiskConfig;
 use crate::group::change::Story;
 use crate::names::{PartitionId, TopicName};
 
+/// How many changes of a group one entry of the journal tells of; a change is some tens of bytes, an entry at most 64 MiB.
+const CHANGES_PER_ENTRY: usize = 100_000;
+
 /// How a disk is used.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -165,7 +168,15 @@ impl Storage for DurableStorage {
     }
 
     fn record(&self, story: Story) -> Result<Mark, StorageError> {
-        self.append(&Entry::Group(story))
+        let Story { group, tag, now, next_lease, mut changes } = story;
+        // So many leases may end at one moment that what happened does not fit one entry. A part of it is a state that
+        // the group was in, and nobody has been answered.
+        while changes.len() > CHANGES_PER_ENTRY {
+            let rest = changes.split_off(CHANGES_PER_ENTRY);
+            self.append(&Entry::Group(Story { group: group.clone(), tag, now, next_lease, changes }))?;
+            changes = rest;
+        }
+        self.append(&Entry::Group(Story { group, tag, now, next_lease, changes }))
     }
 
     fn record_transaction(&self, step: &TransactionStep) -> Result<Mark, StorageError> {
