@@ -1,6 +1,8 @@
 //! `tmq-broker`: serves until it is told to end. Exit code 1 if it could not start, 2 for a wrong command line.
 //! `tmq-broker reconcile`: exit code 1 if a message is not accounted for, 2 if that could not be told.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -62,9 +64,12 @@ async fn serve(config: tmq_broker::Config) -> Result<(), Box<dyn std::error::Err
 
 /// Prints what is not accounted for.
 fn reconcile(dir: &Path) -> ExitCode {
-    match tmq_broker::reconcile(dir, &mut |finding| println!("{finding}")) {
+    let mut out = std::io::stdout().lock();
+    // Whoever reads may have read enough; the exit code tells the rest.
+    let mut print = |line: &dyn Display| drop(writeln!(out, "{line}"));
+    match tmq_broker::reconcile(dir, &mut |finding| print(&finding)) {
         Ok(reconciliation) => {
-            println!("{reconciliation}");
+            print(&reconciliation);
             if reconciliation.findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => fail(&error, ExitCode::from(2)),

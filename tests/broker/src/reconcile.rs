@@ -14,7 +14,7 @@ use crate::clock::Millis;
 use crate::config::DiskConfig;
 use crate::group::Group;
 use crate::group::settings::{BackOff, Rules, Semantics};
-use crate::message::DEAD_LETTER_HEADER;
+use crate::message::DEAD_LETTER_GROUP_HEADER;
 use crate::names::{MessageId, Offset, PartitionId, TopicName};
 use crate::storage::disk::RealDisk;
 use crate::storage::durable::{self, DirectoryLock, DurableLog, DurableStorage};
@@ -81,8 +81,8 @@ struct Audit<'a> {
     storage: &'a DurableStorage,
     totals: Reconciliation,
     found: &'a mut dyn FnMut(&str),
-    /// The messages that are in dead-letter topics.
-    letters: HashSet<MessageId>,
+    /// The messages that are in dead-letter topics, each with the group that it died in last.
+    letters: HashSet<(MessageId, String)>,
 }
 
 impl Audit<'_> {
@@ -116,8 +116,11 @@ impl Audit<'_> {
             match messages {
                 Err(damage) => self.finding(format_args!("{topic}/{} offset {}: {damage}", partition.0, first.0)),
                 Ok(messages) => {
-                    let letters = messages.iter().filter(|message| message.headers.contains_key(DEAD_LETTER_HEADER));
-                    self.letters.extend(letters.map(|letter| letter.message_id));
+                    for message in messages.iter() {
+                        if let Some(group) = message.headers.get(DEAD_LETTER_GROUP_HEADER) {
+                            self.letters.insert((message.message_id, group.clone()));
+                        }
+                    }
                 }
             }
         });
@@ -155,10 +158,11 @@ impl Audit<'_> {
             for offset in group.dead_lettered(topic, partition) {
                 // What retention has removed cannot be asked for its id any more, nor for its letter.
                 let Ok(message) = log.read(offset) else { continue };
-                if !self.letters.contains(&message.message_id) && !group.letter_may_be_removed(&message, partition) {
+                let letter = (message.message_id, name.to_string());
+                if !self.letters.contains(&letter) && !group.letter_may_be_removed(&message, partition) {
                     let id = message.message_id;
                     self.finding(format_args!(
-                        "{topic}/{} offset {} in group {name}: dead-lettered, but no dead-letter topic has {id}",
+                        "{topic}/{} offset {} in group {name}: dead-lettered, but no dead-letter topic has {id} from it",
                         partition.0, offset.0
                     ));
                 }

@@ -58,6 +58,7 @@ async fn work(broker: &Arc<Broker>, storage: &Arc<DurableStorage>, when: When) -
     storage.admit()?;
     let (broker, storage) = (Arc::clone(broker), Arc::clone(storage));
     let worked = tokio::task::spawn_blocking(move || {
+        let _one_at_a_time = storage.keeping();
         storage.flush(FLUSH_BYTES)?;
         if when == When::Now || storage.checkpoint_due() {
             take(&broker, &storage)?;

@@ -172,7 +172,7 @@ impl Broker {
         let mut inspection = Inspection {
             now,
             semantics: self.rules.semantics.to_string(),
-            storage_error: self.storage.admit().err().map(|error| error.to_string()),
+            storage_error: self.storage.admit().err().map(|error| error.outline()),
             published: 0,
             account: Entry::default(),
             consumer_states: ConsumerStates::default(),

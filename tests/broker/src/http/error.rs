@@ -88,15 +88,10 @@ fn retry_after(error: &Error) -> Option<Millis> {
     }
 }
 
-/// What the client reads. The system's reasons stay in the log: they may name the broker's files.
+/// What the client reads.
 fn message(error: &Error) -> String {
     match error {
-        Error::Storage(StorageError::NoRoom { .. }) => "the disk has no room".to_owned(),
-        Error::Storage(StorageError::Refused { .. }) => "the disk refuses".to_owned(),
-        Error::Storage(StorageError::Stopped { .. }) => "storage has stopped writing".to_owned(),
-        Error::Storage(StorageError::Damaged { partition, offset, .. }) => {
-            format!("partition {} is damaged at offset {}", partition.0, offset.0)
-        }
+        Error::Storage(error) => error.outline(),
         _ => error.to_string(),
     }
 }

@@ -61,6 +61,21 @@ pub(crate) enum StorageError {
     Damaged { partition: PartitionId, offset: Offset, reason: Arc<str> },
 }
 
+impl StorageError {
+    /// What clients may read. The system's reasons stay in the log: they may name the broker's files.
+    pub(crate) fn outline(&self) -> String {
+        match self {
+            Self::NoRoom { .. } => "the disk has no room".to_owned(),
+            Self::Refused { .. } => "the disk refuses".to_owned(),
+            Self::Stopped { .. } => "storage has stopped writing".to_owned(),
+            Self::Damaged { partition, offset, .. } => {
+                format!("partition {} is damaged at offset {}", partition.0, offset.0)
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 /// What the broker keeps its topics and groups in.
 pub(crate) trait Storage: Send + Sync + 'static {
     /// Whether writes are taken at present. Asked before an operation changes anything: what has been appended

@@ -38,6 +38,8 @@ impl Broker {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::local(Semantics::Fixed);
         config.back_off = BackOff { base: Millis(0) };
+        // A browser may take its time to start; nobody is to be silent meanwhile.
+        config.heartbeat_period = Millis(3_600_000);
         change(&mut config);
         Self { server: Server::start(config).await.unwrap(), client: client() }
     }

@@ -170,7 +170,7 @@ async fn a_clients_text_is_never_markup() {
 
 #[tokio::test]
 async fn nothing_is_wider_than_its_window() {
-    let broker = Broker::start_with(|config| config.heartbeat_period = Millis(3_600_000)).await;
+    let broker = Broker::start().await;
     let long = "w".repeat(128);
     broker.topic(&long, 64).await;
     broker.topic("orders", 1).await;
@@ -199,7 +199,7 @@ async fn nothing_is_wider_than_its_window() {
 
 #[tokio::test]
 async fn a_thousand_groups_are_counted_and_found_by_the_filter() {
-    let broker = Broker::start_with(|config| config.heartbeat_period = Millis(3_600_000)).await;
+    let broker = Broker::start().await;
     broker.topic("orders", 1).await;
     for number in 0..1_000 {
         broker.consumer(&format!("group-{number:04}"), json!({ "topic": "orders" }), &[]).await;

@@ -8,6 +8,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 pub(crate) use real::RealDisk;
 #[cfg(test)]
 pub(crate) use simulated::SimulatedDisk;
@@ -55,7 +57,13 @@ pub(crate) trait DiskFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Whether an error means that the disk is full, which may pass, or the file-size limit or the quota reached.
+/// Whether an error means that the disk is full, which may pass, or a limit reached: the quota, the size of a file, the
+/// number of open files.
 pub(crate) fn is_no_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+    let open_files = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| open_files.contains(&code))
+        || matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
+
 use super::snapshot::{Part, SnapshotWriter};
 use super::{DurableStorage, log};
 use crate::clock::Timestamp;
@@ -32,6 +34,11 @@ pub(crate) enum CheckpointError {
 }
 
 impl DurableStorage {
+    /// The turn to fill segments, take a snapshot and remove what is old.
+    pub(crate) fn keeping(&self) -> MutexGuard<'_, ()> {
+        self.keeping.lock()
+    }
+
     /// Whether the journal has grown enough for a snapshot.
     pub(crate) fn checkpoint_due(&self) -> bool {
         self.journal.get().is_some_and(|journal| journal.bytes_since_rotation() >= self.options.checkpoint_bytes)

@@ -75,6 +75,9 @@ pub(crate) struct DurableStorage {
     journal: Journal,
     cache: Arc<BlockCache>,
     topics: RwLock<HashMap<TopicName, Arc<DurableLog>>>,
+    /// Held by who fills segments, takes a snapshot or removes what is old: the last of a broker that ends may meet one
+    /// that is still under way.
+    keeping: Mutex<()>,
     /// Where the journal is to be read from for each snapshot that is kept, the newest last.
     snapshots: Mutex<Vec<Mark>>,
 }

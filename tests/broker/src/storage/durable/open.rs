@@ -71,6 +71,7 @@ pub(crate) fn open<R: Recover>(
         options,
         journal: Arc::new(OnceLock::new()),
         topics: RwLock::default(),
+        keeping: Mutex::default(),
         snapshots: Mutex::new(snapshots),
     };
     let mut state = fresh();
