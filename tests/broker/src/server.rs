@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -205,6 +206,13 @@ impl Drop for Server {
     }
 }
 
+/// How many connections there is room for: a quarter of the files that this process may open is left to storage and to
+/// the admin port.
+fn most_connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    files.map_or(MAX_CONNECTIONS, |files| MAX_CONNECTIONS.min(files - files / 4))
+}
+
 fn bind(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, port, source };
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
@@ -228,7 +236,7 @@ struct BrokerPort {
 impl BrokerPort {
     async fn accept(self, listener: TcpListener) {
         let graceful = GracefulShutdown::new();
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let room = Arc::new(Semaphore::new(most_connections()));
         let app = Arc::clone(&self.app);
         let late: LateAnswer = Arc::new(move || app.late_head());
         loop {

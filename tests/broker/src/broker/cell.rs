@@ -10,7 +10,7 @@ use super::Broker;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::group::Group;
-use crate::names::{ConsumerId, GroupName};
+use crate::names::{ConsumerId, GroupName, TopicName};
 use crate::storage::Mark;
 
 /// A group behind its lock.
@@ -28,6 +28,14 @@ struct Guarded {
     armed: Option<Timestamp>,
     /// Of what the group did last.
     mark: Mark,
+}
+
+/// What an operation came to.
+pub(super) struct Applied<T> {
+    /// The result, and how far storage has to be durable before it may be told.
+    pub(super) outcome: Result<(T, Mark), Error>,
+    /// The dead-letter topics whose groups are to be told.
+    pub(super) dead_lettered: Vec<TopicName>,
 }
 
 /// The open polls of one consumer.
@@ -59,6 +67,20 @@ impl GroupCell {
         broker: &Broker,
         operation: impl FnOnce(&mut Group, Timestamp) -> T,
     ) -> Result<(T, Mark), Error> {
+        let Applied { outcome, dead_lettered } = self.apply_silently(broker, operation);
+        // Groups are told of dead letters after this one's lock is let go: no group's lock is taken under another's.
+        for topic in dead_lettered {
+            broker.announce_all(&topic);
+        }
+        outcome
+    }
+
+    /// The same for a caller with a lock that telling others needs: it tells them of the dead letters afterwards.
+    pub(super) fn apply_silently<T>(
+        &self,
+        broker: &Broker,
+        operation: impl FnOnce(&mut Group, Timestamp) -> T,
+    ) -> Applied<T> {
         let mut guarded = self.guarded.lock();
         // Read under the lock, so that a group's operations see time go forward.
         let now = broker.now();
@@ -82,14 +104,8 @@ impl GroupCell {
         if let Ok(mark) = recorded {
             guarded.mark = mark;
         }
-        drop(guarded);
-        // Groups are told of dead letters after this one's lock is let go: no group's lock is taken under another's.
-        for name in &effects.dead_lettered {
-            if let Ok(topic) = broker.topic(name) {
-                topic.announce_all(broker);
-            }
-        }
-        Ok((result, recorded?))
+        let outcome = recorded.map(|mark| (result, mark)).map_err(Error::from);
+        Applied { outcome, dead_lettered: effects.dead_lettered }
     }
 
     /// Lets due events happen; returns the moment of the next.

@@ -1,5 +1,6 @@
 //! Snapshots of the broker while it works, and what is done along with them: segments are filled, old ones removed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::cell::GroupCell;
 use crate::names::{Offset, PartitionId, TopicName};
 use crate::storage::disk::is_no_room;
 use crate::storage::durable::snapshot::Part;
-use crate::storage::durable::{CheckpointError, DurableStorage};
+use crate::storage::durable::{Checkpoint, CheckpointError, DurableStorage};
 use crate::storage::{Storage, StorageError};
 
 /// Between two looks at whether there is something to do.
@@ -72,14 +73,28 @@ async fn work(broker: &Arc<Broker>, storage: &Arc<DurableStorage>, when: When) -
 /// Takes a snapshot.
 fn take(broker: &Broker, storage: &Arc<DurableStorage>) -> Result<(), CheckpointError> {
     let mut checkpoint = storage.begin_checkpoint(broker.now())?;
-    let topics: Vec<_> = broker.topics.read().iter().map(|(name, topic)| (name.clone(), Arc::clone(topic))).collect();
-    for (name, topic) in topics {
-        let (turn, tokens, as_of) = topic.sequence(|| storage.end());
-        checkpoint.topic(&name, turn, tokens, as_of)?;
-    }
+    let mut written = HashSet::new();
+    let mut topics = |checkpoint: &mut Checkpoint| {
+        // None is ever removed.
+        if written.len() == broker.topics.read().len() {
+            return Ok(());
+        }
+        for (name, topic) in broker.topics_by_name() {
+            if written.insert(name.clone()) {
+                let (turn, tokens, as_of) = topic.sequence(|| storage.end());
+                checkpoint.topic(&name, turn, tokens, as_of)?;
+                // What is published meanwhile does not wait in memory for the end of a snapshot.
+                storage.flush(FLUSH_BYTES)?;
+            }
+        }
+        Ok::<(), CheckpointError>(())
+    };
+    topics(&mut checkpoint)?;
     let cells: Vec<_> = broker.groups.read().values().cloned().collect();
     for cell in cells {
         let (state, as_of) = cell.look(|group| (group.snapshot(), storage.end()));
+        // A group may have come to consume a topic that was made since.
+        topics(&mut checkpoint)?;
         checkpoint.write(&Part::Group { state, as_of })?;
     }
     let (resolved, pending) = {

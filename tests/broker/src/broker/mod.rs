@@ -321,7 +321,11 @@ impl Broker {
         let id = ConsumerId::random();
         let log = Arc::clone(topic.log());
         let subscribe = |state: &mut Group, now| state.subscribe(id, settings, &log, now);
-        let (description, mark) = topic.subscribe(&cell, || cell.apply(self, subscribe))?;
+        let applied = topic.subscribe(&cell, || cell.apply_silently(self, subscribe));
+        for topic in applied.dead_lettered {
+            self.announce_all(&topic);
+        }
+        let (description, mark) = applied.outcome?;
         self.durable(mark).await?;
         description
     }
@@ -426,6 +430,13 @@ impl Broker {
         groups.insert(name, Arc::clone(&cell));
         tokio::spawn(cell::keep_time(Arc::clone(self), Arc::clone(&cell)));
         cell
+    }
+
+    /// Has the groups of a topic look at all of it.
+    fn announce_all(&self, topic: &TopicName) {
+        if let Ok(topic) = self.topic(topic) {
+            topic.announce_all(self);
+        }
     }
 
     /// Runs an operation on a group, and waits until what it changed is durable.

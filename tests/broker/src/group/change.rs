@@ -73,7 +73,8 @@ pub(crate) struct Story {
     /// The group's time after it.
     pub(crate) now: Timestamp,
     /// The first lease id that was not given out by then; deliveries that were settled as they were made count too.
-    pub(crate) next_lease: LeaseId,
+    /// `None` where more of what happened follows in the next story.
+    pub(crate) next_lease: Option<LeaseId>,
     pub(crate) changes: Vec<Change>,
 }
 

@@ -85,7 +85,7 @@ impl Group {
     /// These changes, as what happened up to now.
     pub(crate) fn story(&self, changes: Vec<Change>) -> Story {
         let (group, tag) = (self.name.clone(), self.tag);
-        Story { group, tag, now: self.now, next_lease: self.leases.next_unused(), changes }
+        Story { group, tag, now: self.now, next_lease: Some(self.leases.next_unused()), changes }
     }
 
     /// The moment of what happened last.

@@ -41,11 +41,13 @@ impl Group {
         for change in story.changes {
             self.redo(change, logs)?;
         }
-        if story.next_lease < self.leases.next_unused() {
-            return Err(Misfit::LeaseId(story.next_lease));
+        if let Some(next) = story.next_lease {
+            if next < self.leases.next_unused() {
+                return Err(Misfit::LeaseId(next));
+            }
+            counted(next.0)?;
+            self.leases.skip_to(next);
         }
-        counted(story.next_lease.0)?;
-        self.leases.skip_to(story.next_lease);
         while let Some((message, rest)) = self.rest_over(self.now) {
             self.topics[message.topic].put_back(message.position, rest.reconsume_times);
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
@@ -9,6 +10,7 @@ use super::snapshot::{Part, SnapshotWriter};
 use super::{DurableStorage, log};
 use crate::clock::Timestamp;
 use crate::names::TopicName;
+use crate::storage::wal::Wal;
 use crate::storage::{Mark, StorageError, TokenResult};
 
 /// How many idempotency tokens one part of a snapshot has.
@@ -41,7 +43,8 @@ impl DurableStorage {
 
     /// Whether the journal has grown enough for a snapshot.
     pub(crate) fn checkpoint_due(&self) -> bool {
-        self.journal.get().is_some_and(|journal| journal.bytes_since_rotation() >= self.options.checkpoint_bytes)
+        let grown = |journal: &Wal| journal.bytes_since_rotation() >= self.options.checkpoint_bytes;
+        self.owed.load(Ordering::Relaxed) || self.journal.get().is_some_and(grown)
     }
 
     /// Whether [`flush`](Self::flush) or a snapshot would have something to do.
@@ -74,6 +77,7 @@ impl DurableStorage {
     /// Begins a snapshot: what happens from here on is not in it for certain, and stays in the journal.
     pub(crate) fn begin_checkpoint(self: &Arc<Self>, now: Timestamp) -> Result<Checkpoint, CheckpointError> {
         let journal = log::journal(&self.journal)?.rotate();
+        self.owed.store(true, Ordering::Relaxed);
         let writer = SnapshotWriter::begin(&self.disk, &self.dir.join("snapshots"), journal, now)?;
         Ok(Checkpoint { storage: Arc::clone(self), writer, journal })
     }
@@ -107,6 +111,7 @@ impl Checkpoint {
     pub(crate) fn finish(self) -> Result<(), CheckpointError> {
         self.storage.sync()?;
         let bytes = self.writer.finish()?;
+        self.storage.owed.store(false, Ordering::Relaxed);
         tracing::debug!(journal = self.journal.0, bytes, "a snapshot is taken");
         let mut kept = self.storage.snapshots.lock();
         // One that was begun and finished without a write between them replaces the one before.

@@ -77,7 +77,7 @@ mod tests {
             group: GroupName::parse("g", "group").unwrap(),
             tag: GroupTag(1),
             now: Timestamp(2),
-            next_lease: LeaseId(3),
+            next_lease: Some(LeaseId(3)),
             changes: Vec::new(),
         };
         let entry = Entry::Appended {

@@ -20,11 +20,12 @@ pub(crate) mod snapshot;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::{fs, io};
 
 use parking_lot::{Mutex, RwLock};
 
-pub(crate) use checkpoint::CheckpointError;
+pub(crate) use checkpoint::{Checkpoint, CheckpointError};
 use journal::Entry;
 pub(crate) use log::DurableLog;
 use log::Journal;
@@ -78,6 +79,8 @@ pub(crate) struct DurableStorage {
     /// Held by who fills segments, takes a snapshot or removes what is old: the last of a broker that ends may meet one
     /// that is still under way.
     keeping: Mutex<()>,
+    /// A snapshot was begun and not finished: the journal waits to be cut.
+    owed: AtomicBool,
     /// Where the journal is to be read from for each snapshot that is kept, the newest last.
     snapshots: Mutex<Vec<Mark>>,
 }
@@ -172,11 +175,11 @@ impl Storage for DurableStorage {
 
     fn record(&self, story: Story) -> Result<Mark, StorageError> {
         let Story { group, tag, now, next_lease, mut changes } = story;
-        // So many leases may end at one moment that what happened does not fit one entry. A part of it is a state that
-        // the group was in, and nobody has been answered.
+        // So many leases may end at one moment that what happened does not fit one entry. Nobody has been answered, so a
+        // part of it may be all that is left.
         while changes.len() > CHANGES_PER_ENTRY {
             let rest = changes.split_off(CHANGES_PER_ENTRY);
-            self.append(&Entry::Group(Story { group: group.clone(), tag, now, next_lease, changes }))?;
+            self.append(&Entry::Group(Story { group: group.clone(), tag, now, next_lease: None, changes }))?;
             changes = rest;
         }
         self.append(&Entry::Group(Story { group, tag, now, next_lease, changes }))

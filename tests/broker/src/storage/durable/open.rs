@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -72,6 +73,7 @@ pub(crate) fn open<R: Recover>(
         journal: Arc::new(OnceLock::new()),
         topics: RwLock::default(),
         keeping: Mutex::default(),
+        owed: AtomicBool::new(false),
         snapshots: Mutex::new(snapshots),
     };
     let mut state = fresh();

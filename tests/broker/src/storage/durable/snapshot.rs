@@ -84,6 +84,18 @@ pub(crate) struct SnapshotWriter {
     file: Arc<dyn DiskFile>,
     length: u64,
     records: u32,
+    renamed: bool,
+}
+
+/// What was not finished gives its room back: the journal may need it.
+impl Drop for SnapshotWriter {
+    fn drop(&mut self) {
+        if !self.renamed
+            && let Err(error) = self.disk.remove(&self.unfinished)
+        {
+            tracing::warn!(%error, file = %self.unfinished.display(), "an unfinished snapshot could not be removed");
+        }
+    }
 }
 
 impl SnapshotWriter {
@@ -93,7 +105,8 @@ impl SnapshotWriter {
         let unfinished = dir.join(format!("{:020}{UNFINISHED}", journal.0));
         let file = disk.create(&unfinished)?;
         file.set_len(0)?;
-        let mut writer = Self { disk: Arc::clone(disk), unfinished, finished, file, length: 0, records: 0 };
+        let mut writer =
+            Self { disk: Arc::clone(disk), unfinished, finished, file, length: 0, records: 0, renamed: false };
         writer.write(&Part::Head { version: VERSION, journal, time })?;
         Ok(writer)
     }
@@ -120,6 +133,7 @@ impl SnapshotWriter {
         self.write(&Part::End)?;
         self.file.sync()?;
         self.disk.rename(&self.unfinished, &self.finished)?;
+        self.renamed = true;
         self.disk.sync_dir(self.finished.parent().unwrap_or(Path::new(".")))?;
         Ok(self.length)
     }
