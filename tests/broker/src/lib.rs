@@ -10,7 +10,8 @@
 //! | `group` | the state machine of a consumer group: synchronous, driven by a clock value that is passed in |
 //! | `storage` | where messages and the groups' history are kept |
 //!
-//! `ledger` is the account of every message, `limits` the bound of everything that clients can make grow.
+//! `ledger` is the account of every message, `reconcile` checks it on a disk, and `limits` is the bound of everything that
+//! clients can make grow.
 
 mod broker;
 pub mod cli;
