@@ -8,6 +8,7 @@ pub(crate) mod codec;
 pub(crate) mod disk;
 pub(crate) mod durable;
 mod memory;
+mod numbered;
 pub(crate) mod partition;
 pub(crate) mod record;
 pub(crate) mod wal;

@@ -16,6 +16,7 @@ use crate::group::GroupSnapshot;
 use crate::names::{TopicName, TransactionId};
 use crate::storage::codec::Codec;
 use crate::storage::disk::{Disk, DiskFile};
+use crate::storage::numbered;
 use crate::storage::partition::Checkpointed;
 use crate::storage::record::{self, HEADER_BYTES, Header, Kind};
 use crate::storage::{Mark, TokenResult, TransactionStep};
@@ -102,7 +103,7 @@ impl SnapshotWriter {
     /// Begins a snapshot from which the journal is to be read after `journal`.
     pub(crate) fn begin(disk: &Arc<dyn Disk>, dir: &Path, journal: Mark, time: Timestamp) -> io::Result<Self> {
         let finished = path(dir, journal);
-        let unfinished = dir.join(format!("{:020}{UNFINISHED}", journal.0));
+        let unfinished = dir.join(numbered::name(journal.0, UNFINISHED));
         let file = disk.create(&unfinished)?;
         file.set_len(0)?;
         let mut writer =
@@ -141,7 +142,7 @@ impl SnapshotWriter {
 
 /// Where the snapshot is that the journal is to be read after `journal` for.
 pub(crate) fn path(dir: &Path, journal: Mark) -> PathBuf {
-    dir.join(format!("{:020}{SUFFIX}", journal.0))
+    dir.join(numbered::name(journal.0, SUFFIX))
 }
 
 /// The snapshots of a directory, by the mark that the journal is to be read after, the newest first. Unfinished ones
@@ -153,7 +154,7 @@ pub(crate) fn list(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Vec<(Mark, PathBu
         if name.ends_with(UNFINISHED) {
             tracing::info!(file = name, "a snapshot was not finished; the one before it is used");
             disk.remove(&dir.join(name)).map_err(failed)?;
-        } else if let Some(mark) = name.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok()) {
+        } else if let Some(mark) = numbered::parse(&name, SUFFIX) {
             found.push((Mark(mark), dir.join(name)));
         }
     }

@@ -1,14 +1,5 @@
 //! The files of a partition: what they are called, the header that each segment begins with, and reading a segment
-//! through.
-//!
-//! ```text
-//!  0          8         12             20      24
-//!  ┌──────────┬─────────┬──────────────┬───────┐
-//!  │"tmq-seg\0"│ version │ first offset │CRC-32C│   little endian; the checksum is that of what is before it
-//!  └──────────┴─────────┴──────────────┴───────┘
-//! ```
-//!
-//! Blocks follow, without anything between them.
+//! through. Blocks follow the header, without anything between them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,16 +9,14 @@ use super::index::Index;
 use super::{Damage, OpenError};
 use crate::names::Offset;
 use crate::storage::disk::DiskFile;
+pub(super) use crate::storage::numbered::HEADER_BYTES;
+use crate::storage::numbered::{self, NoHeader};
 use crate::storage::record;
-
-/// The bytes of a segment's header.
-pub(super) const HEADER_BYTES: usize = 24;
 
 /// The form of the segment that is written and read.
 const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"tmq-seg\0";
-const DIGITS: usize = 20;
 
 /// How much is read at once; more where one block is longer.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -49,51 +38,34 @@ impl Part {
 
     /// The path of this file of the segment that begins with this offset.
     pub(super) fn path(self, dir: &Path, first: Offset) -> PathBuf {
-        dir.join(format!("{:020}{}", first.0, self.suffix()))
+        dir.join(numbered::name(first.0, self.suffix()))
     }
 
     /// What a name says: which file it is, and the first offset of its segment. `None` if it is no file of a log.
     pub(super) fn parse(name: &str) -> Option<(Self, Offset)> {
-        let (part, digits) = [Self::Blocks, Self::Index]
+        [Self::Blocks, Self::Index]
             .into_iter()
-            .find_map(|part| name.strip_suffix(part.suffix()).map(|digits| (part, digits)))?;
-        let valid = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| valid).map(|first| (part, Offset(first)))
+            .find_map(|part| numbered::parse(name, part.suffix()).map(|first| (part, Offset(first))))
     }
 }
 
 /// The header of the segment that begins with this offset.
 pub(super) fn header(first: Offset) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    header[..8].copy_from_slice(&MAGIC);
-    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    header[12..20].copy_from_slice(&first.0.to_le_bytes());
-    let checksum = crc32c::crc32c(&header[..20]);
-    header[20..].copy_from_slice(&checksum.to_le_bytes());
-    header
+    numbered::header(MAGIC, VERSION, first.0)
 }
 
 /// Reads and checks the header of the segment that should begin with this offset.
 pub(super) fn check_header(file: &dyn DiskFile, path: &Path, first: Offset) -> Result<(), OpenError> {
     let mut found = [0; HEADER_BYTES];
-    let damaged = |reason: &str| Damage::new(path, 0, reason);
-    match file.read_exact_at(&mut found, 0) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(damaged("the segment's header is cut short").into());
-        }
-        read => read.map_err(|source| OpenError::Io { path: path.to_owned(), source })?,
-    }
-    if found == header(first) {
-        return Ok(());
-    }
-    let [.., a, b, c, d] = found;
-    if found[..8] != MAGIC || crc32c::crc32c(&found[..20]) != u32::from_le_bytes([a, b, c, d]) {
-        return Err(damaged("the header is not that of a segment, or is damaged").into());
-    }
-    match u32::from_le_bytes([found[8], found[9], found[10], found[11]]) {
-        VERSION => Err(damaged("the header is that of a segment with another first offset").into()),
-        version => Err(OpenError::Version { path: path.to_owned(), found: version }),
-    }
+    let checked = match file.read_exact_at(&mut found, 0) {
+        Ok(()) => numbered::check_header(&found, MAGIC, VERSION, first.0),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(NoHeader::Short),
+        Err(source) => return Err(OpenError::Io { path: path.to_owned(), source }),
+    };
+    checked.map_err(|error| match error {
+        NoHeader::Version(found) => OpenError::Version { path: path.to_owned(), found },
+        error => Damage::new(path, 0, error.to_string()).into(),
+    })
 }
 
 /// Reads a segment from where its index ends, and adds every block up to the byte `until` to the index. All of them
