@@ -24,8 +24,8 @@ envoy: ## Find an Envoy, or fetch the pinned one into target/tools/, and print i
 chromium: ## Find a Chromium with its ChromeDriver, or unpack Debian's into target/tools/, and print their paths
 	@.make/chromium.sh
 
-build: prerequisites ## Build the broker, the load and the stack: target/release/
-	$(CARGO) build --release --bins --package tmq-broker --package tmq-load --package stack
+build: prerequisites ## Build the command line, the broker, the load and the stack: target/release/
+	$(CARGO) build --release --bins --package ackguard --package tmq-broker --package tmq-load --package stack
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all

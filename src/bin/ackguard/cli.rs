@@ -1,0 +1,33 @@
+//! What can be asked for at the command line. Each command has its arguments and its work in a module of its own.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+use crate::completions;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Check, explain and try AckGuard's policies, with the same code as the filter.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ackguard",
+    version,
+    styles = STYLES,
+    after_help = "Exit status: 0 when all is well, 1 when a policy or a request is refused, 2 when the command line or a \
+                  file cannot be read.\nA file named - is standard input."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the completions of a shell
+    Completions(completions::Args),
+}

@@ -1,0 +1,18 @@
+//! The policy at the command line: the filter's own code, without Envoy.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cli;
+mod completions;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Completions(args) => completions::perform(&args),
+    }
+}
