@@ -93,17 +93,18 @@ fn judge(policy: &Policy, kind: Kind, body: &str) -> (Verdict, Option<String>) {
     };
     let tenant = Tenant("app".to_owned());
     let rule = |operation: Option<&Operation>| {
-        policy.rule(&Caller {
+        let caller = Caller {
             tenant: &tenant,
             topic: operation.and_then(|operation| operation.topic.as_ref()),
             group: route.group.as_ref(),
             dialect: Dialect::Tmq,
-        })
+        };
+        policy.current.rules.lookup(&caller).rule
     };
     match Dialect::Tmq.read(&route, body.as_bytes()) {
         Err(fault) => (decide_unreadable(rule(None), fault), None),
         Ok(reading) => {
-            let verdict = decide(policy, rule(Some(&reading.operation)), &reading.operation);
+            let verdict = decide(&policy.current.version, rule(Some(&reading.operation)), &reading.operation);
             let edited = match &verdict.outcome {
                 Outcome::Edit(changes) => {
                     let edited = Dialect::Tmq.write(body.as_bytes(), &reading.layout, changes);
