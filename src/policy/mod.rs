@@ -19,7 +19,7 @@ mod units;
 pub mod verdict;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decide::{decide, decide_unreadable};
 pub use fault::{Fault, Faults};
