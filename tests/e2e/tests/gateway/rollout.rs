@@ -222,11 +222,14 @@ async fn slow_acks_take_a_candidate_back() {
     let head = format!("POST /admin/faults HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", fault.len());
     let armed = exchange(broker.admin(), format!("{head}{fault}").as_bytes()).await;
     assert!((200..300).contains(&armed.head.status()), "{armed:?}");
-    let ack = Request::new("POST", &format!("/tmq/v1/groups/g/consumers/{consumer}:ack"))
-        .header("x-dingtalk-mq-appkey", "canary")
-        .body(r#"{"receipts":[]}"#);
+    let act = async |action: &str| {
+        let request = Request::new("POST", &format!("/tmq/v1/groups/g/consumers/{consumer}:{action}"));
+        let request = request.header("x-dingtalk-mq-appkey", "canary").body(r#"{"receipts":[]}"#);
+        exchange(envoy.guarded(), &request).await
+    };
+    assert_eq!(act("start").await.head.status(), 200);
     for _ in 0..10 {
-        assert_eq!(exchange(envoy.guarded(), &ack).await.head.status(), 200);
+        assert_eq!(act("ack").await.head.status(), 200);
     }
     let line = "ackguard: rollout of 2: rolled_back, stage 1 of 2; acks 10, failed 0, slow 10";
     envoy.log_contains(line).await.expect("a line");
