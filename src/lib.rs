@@ -14,6 +14,7 @@
 //! | [`hash`] | a hash that is the same in every build and on every worker |
 //! | [`splice`] | byte-exact edits |
 //! | [`operation`] | what a request asks of a broker, in no wire's terms |
+//! | [`body`] | which bodies are read, and why one is not |
 //! | [`dialect`] | wires: bytes to operations, changes and refusals back to bytes; no policy |
 //! | [`policy`] | the policy document, compiled; operation to verdict; no wire |
 //! | [`judgement`] | one request's whole way through these, without a host |
@@ -27,6 +28,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod body;
 pub mod dialect;
 pub mod hash;
 pub mod http;

@@ -11,10 +11,11 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::body;
 use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
 use crate::judgement::{Effect, Entry, Guarded, enter, judge, rules, side};
-use crate::operation::{Kind, Reason, Unreadable};
+use crate::operation::{Kind, Unreadable};
 use crate::policy::rollout::Side;
 use crate::policy::{HostHeaders, Mode, Policy};
 use crate::rollout::Part;
@@ -23,10 +24,6 @@ use crate::telemetry::{Counter, Decision, HEADER};
 use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
 use super::host::Host;
-
-/// The largest body that is read, in bytes. A quarter of the buffer that Envoy gives a stream by default (1 MiB), so that
-/// the limit is met here, where the client can be told in its own terms.
-const MAX_BODY: usize = 256 * 1024;
 
 /// One request and its response.
 pub(super) struct Exchange {
@@ -79,7 +76,7 @@ impl Exchange {
         if ends || !reads_body {
             return self.decide(policy, &request, Ok(&[]));
         }
-        if let Some(fault) = unreadable_body(head) {
+        if let Some(fault) = body::unreadable(head) {
             return self.decide(policy, &request, Err(fault));
         }
         let action = match policy.headers {
@@ -151,7 +148,7 @@ impl Exchange {
             return Action::Continue;
         };
         *held = size;
-        if whole || size > MAX_BODY { self.collected() } else { Action::Pause }
+        if whole || size > body::MAX_BODY { self.collected() } else { Action::Pause }
     }
 
     /// Decides on what was collected.
@@ -160,8 +157,8 @@ impl Exchange {
         let (Stage::Collecting { request, size }, Some(policy)) = (stage, self.policy.clone()) else {
             return Action::Continue;
         };
-        if size > MAX_BODY {
-            return self.decide(&policy, &request, Err(too_large(size)));
+        if size > body::MAX_BODY {
+            return self.decide(&policy, &request, Err(body::too_large(size)));
         }
         let body = match size {
             0 => Some(Vec::new()),
@@ -244,29 +241,5 @@ impl Exchange {
         if let Some(ack) = self.ack.take() {
             ack.end();
         }
-    }
-}
-
-/// What the headers say already of a body that cannot be read.
-fn unreadable_body(head: &RequestHead) -> Option<Unreadable> {
-    if let Some(coding) = head.content_encoding() {
-        let coding = String::from_utf8_lossy(coding);
-        return Some(Unreadable {
-            field: Some("Content-Encoding"),
-            reason: Reason::Encoding,
-            message: format!("Content-Encoding: {coding} is not identity"),
-        });
-    }
-    match head.content_length() {
-        Some(length) if length > MAX_BODY as u64 => Some(too_large(length)),
-        _ => None,
-    }
-}
-
-fn too_large(size: impl core::fmt::Display) -> Unreadable {
-    Unreadable {
-        field: None,
-        reason: Reason::TooLarge,
-        message: format!("the body has {size} bytes or more; expected at most {MAX_BODY}"),
     }
 }

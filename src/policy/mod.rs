@@ -3,9 +3,11 @@
 //! The policy knows no wire: it sees an [`Operation`](crate::operation::Operation) and answers with a
 //! [`Verdict`](verdict::Verdict). A document is accepted whole or refused whole, with all of its faults at once.
 
+pub mod advice;
 mod compile;
 mod decide;
 mod fault;
+mod fields;
 pub mod guard;
 mod index;
 mod pattern;

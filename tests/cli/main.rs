@@ -1,0 +1,4 @@
+//! The command line as people use it: the built program, its arguments, and what it prints.
+
+mod check;
+mod program;
