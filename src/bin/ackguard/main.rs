@@ -8,6 +8,7 @@ mod completions;
 mod diagnostic;
 mod document;
 mod output;
+mod rollout;
 mod source;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::perform(&args),
+        Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }
