@@ -4,6 +4,7 @@
 
 mod cli;
 mod completions;
+mod render;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Render(args) => render::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }
