@@ -28,23 +28,30 @@ struct Rule {
     origin: Origin,
 }
 
-/// What does not fit together, in the words of `file: problem`.
+/// What does not fit together: files and problems.
 #[derive(Default)]
-struct Conflicts(Vec<String>);
+struct Conflicts(Vec<(String, String)>);
 
 impl Conflicts {
     fn add(&mut self, file: &str, problem: impl std::fmt::Display) {
-        self.0.push(format!("{file}: {problem}"));
+        self.0.push((file.to_owned(), problem.to_string()));
     }
 
-    /// All of them, sorted, or nothing.
-    fn refuse(mut self, directory: &Path) -> Result<(), Refusal> {
-        if self.0.is_empty() {
-            return Ok(());
+    /// All of them, once each, by file and then in the order that they were found in; or nothing.
+    fn refuse(self, directory: &Path) -> Result<(), Refusal> {
+        let mut by_file: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (file, problem) in self.0 {
+            let problems = by_file.entry(directory.join(file).display().to_string()).or_default();
+            // A fault of a tenant's `defaults` shows in each of its rules.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
         }
-        self.0.sort();
-        self.0.dedup();
-        Err(Refusal::Policy(self.0.into_iter().map(|line| directory.join(line).display().to_string()).collect()))
+        let told = |(file, problems): (String, Vec<String>)| {
+            problems.into_iter().map(move |problem| format!("{file}: {problem}")).collect::<Vec<_>>()
+        };
+        let lines: Vec<String> = by_file.into_iter().flat_map(told).collect();
+        if lines.is_empty() { Ok(()) } else { Err(Refusal::Policy(lines)) }
     }
 }
 
