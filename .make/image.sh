@@ -8,8 +8,6 @@ source "$root/.make/report.sh"
 version=$(sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q}' "$root/Cargo.toml")
 image=${IMAGE:-localhost/ackguard:$version}
 module=$root/target/ackguard.wasm
-[ -f "$module" ] || fail "target/ackguard.wasm is missing: make wasm"
-
 # Whether the builder does more than exist: docker has no images without its daemon.
 works() { command -v "$1" >/dev/null && "$1" info >/dev/null 2>&1 </dev/null; }
 
@@ -22,6 +20,7 @@ for candidate in docker podman buildah; do
 done
 [ -n "$builder" ] ||
     fail "none of docker, podman and buildah works here, one of which builds the image: apt-get install buildah"
+[ -f "$module" ] || fail "target/ackguard.wasm is missing: make wasm"
 
 # A folder with the module alone, since all of it goes to the builder.
 work=$(mktemp -d "$root/target/.image.XXXXXX")

@@ -1,6 +1,7 @@
 //! `ackguard render`.
 
 mod directory;
+mod image;
 mod objects;
 mod samples;
 

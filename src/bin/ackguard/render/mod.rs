@@ -42,7 +42,7 @@ enum Form {
   ackguard render policy.yaml --as config-map --namespace queues | kubectl apply -f -
   ackguard render policy.yaml --as wasm-plugin --module oci://registry.example/ackguard:1 \\
       --namespace istio-ingress --selector istio=ingressgateway | kubectl apply -f -
-  ackguard render policy.yaml --as envoy-filter --module /var/lib/ackguard/ackguard.wasm \\
+  ackguard render policy.yaml --as envoy-filter \\
       --namespace istio-ingress --selector istio=ingressgateway | kubectl apply -f -
   ackguard render --dir policies --as policy | ackguard check -
 
@@ -74,7 +74,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Context::Gateway)]
     context: Context,
     /// Where the proxy finds ackguard.wasm: a path in its own file system, or for Istio also oci://… or https://…
-    #[arg(long, default_value = "/etc/ackguard/ackguard.wasm")]
+    #[arg(long, default_value = "/var/lib/ackguard/ackguard.wasm")]
     module: Module,
     /// The SHA-256 that Istio checks a fetched module by: of the file, or of the image's manifest
     #[arg(long, value_name = "HEX", value_parser = sha256)]
