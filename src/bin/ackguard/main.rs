@@ -8,6 +8,7 @@ mod completions;
 mod diagnostic;
 mod document;
 mod output;
+mod render;
 mod rollout;
 mod source;
 
@@ -20,6 +21,7 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::perform(&args),
+        Command::Render(args) => render::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
