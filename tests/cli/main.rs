@@ -1,4 +1,5 @@
 //! The command line as people use it: the built program, its arguments, and what it prints.
 
 mod check;
+mod explain;
 mod program;

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions};
+use crate::{check, completions, explain};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -30,6 +30,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Tell everything that is wrong with a policy, and everything that is unwise
     Check(check::Args),
+    /// Tell what becomes of one request, and why
+    Explain(explain::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }

@@ -7,6 +7,9 @@ mod cli;
 mod completions;
 mod diagnostic;
 mod document;
+mod explain;
+mod gateway;
+mod loaded;
 mod output;
 mod source;
 
@@ -19,6 +22,7 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::perform(&args),
+        Command::Explain(args) => explain::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }
