@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, explain};
+use crate::{check, completions, explain, replay};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Tell what becomes of one request, and why
     Explain(explain::Args),
+    /// Judge recorded traffic again: what would a policy, or a change of it, change
+    Replay(replay::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }

@@ -11,6 +11,7 @@ mod explain;
 mod gateway;
 mod loaded;
 mod output;
+mod replay;
 mod source;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::perform(&args),
         Command::Explain(args) => explain::perform(&args),
+        Command::Replay(args) => replay::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }

@@ -6,6 +6,7 @@ use ackguard::telemetry::HEADER;
 use similar::{ChangeTag, TextDiff};
 
 use super::request::RawRequest;
+use crate::output::visible;
 
 /// How many unchanged lines stand around a change.
 const CONTEXT: usize = 3;
@@ -68,43 +69,4 @@ pub(crate) fn compare(came: &[String], goes_on: &[String]) -> Vec<Line> {
     let operations = groups.iter().flatten();
     let changes = operations.flat_map(|operation| diff.iter_changes(operation));
     changes.map(|change| Line { tag: change.tag(), text: change.value().to_owned() }).collect()
-}
-
-/// A text with escapes for what nobody sees: control characters, bytes that are no UTF-8, and marks that turn or hide
-/// text.
-pub(crate) fn visible(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if is_hidden(character) {
-                out.extend(character.escape_default());
-            } else {
-                out.push(character);
-            }
-        }
-        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
-    }
-    out
-}
-
-/// Control characters, and the formatting ones of Unicode: joiners, directions, the byte order mark, no-break spaces.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nobody_sees_is_shown() {
-        for (bytes, shown) in [
-            (&b"a\tb\r"[..], "a\\tb\\r"),
-            ("消\u{202e}x\u{feff}".as_bytes(), "消\\u{202e}x\\u{feff}"),
-            (b"\xff\x00", "\\xff\\u{0}"),
-        ] {
-            assert_eq!(visible(bytes), shown);
-        }
-    }
 }

@@ -10,10 +10,11 @@ use ackguard::telemetry::{Decision, HEADER};
 use anstyle::{AnsiColor, Style};
 use similar::ChangeTag;
 
+use super::Explained;
 use super::findings::{asked, in_force};
 use super::origin::Origins;
-use super::{Explained, sent};
 use crate::gateway::{Judged, decision};
+use crate::output::visible;
 
 const NAME: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -23,7 +24,7 @@ const CHANGED: Style = AnsiColor::Yellow.on_default();
 
 pub(super) fn write(explained: &Explained<'_>, out: &mut impl Write) -> io::Result<()> {
     let (method, target) = &explained.request.line;
-    let request = sent::visible(format!("{method} {target}").as_bytes());
+    let request = visible(format!("{method} {target}").as_bytes());
     line(out, "request", &request)?;
     match &explained.judged {
         Judged::Foreign => {
@@ -54,24 +55,24 @@ fn who(explained: &Explained<'_>, out: &mut impl Write, route: &Route, topic: Op
     let source = match (explained.tenant_source(), &explained.source) {
         (Some(source), _) => format!("from {source}"),
         (None, Some((source, value))) => {
-            format!("no rule asks for it; {source} says {}", sent::visible(value.as_bytes()))
+            format!("no rule asks for it; {source} says {}", visible(value.as_bytes()))
         }
         (None, None) => "no source names it".to_owned(),
     };
-    let tenant = sent::visible(explained.tenant.as_bytes());
+    let tenant = visible(explained.tenant.as_bytes());
     line(out, "tenant", &format!("{tenant} {DIM}({source}){DIM:#}"))?;
     if let Some(group) = &route.group {
-        line(out, "group", &sent::visible(group.0.as_bytes()))?;
+        line(out, "group", &visible(group.0.as_bytes()))?;
     }
     if let Some(consumer) = &route.consumer {
-        line(out, "consumer", &sent::visible(consumer.0.as_bytes()))?;
+        line(out, "consumer", &visible(consumer.0.as_bytes()))?;
     }
     let named = route.topic.as_ref().map(|topic| topic.0.as_str());
     match topic.or(named) {
         Some(topic) => {
             let remembered = explained.topic_given && named.is_none() && route.consumer.is_some();
             let note = if remembered { " (as its consumer subscribed to)" } else { "" };
-            line(out, "topic", &format!("{}{DIM}{note}{DIM:#}", sent::visible(topic.as_bytes())))
+            line(out, "topic", &format!("{}{DIM}{note}{DIM:#}", visible(topic.as_bytes())))
         }
         None if explained.lacks_topic() => {
             line(out, "topic", &format!("{DIM}(not known: --topic tells what its consumer subscribed to){DIM:#}"))
@@ -95,12 +96,12 @@ fn guarded_request(
         Ok(operation) => {
             for asked in asked(dialect, operation) {
                 let fallback = asked.fallback.map(|value| format!(" {DIM}(the broker takes {value}){DIM:#}"));
-                let said = sent::visible(asked.said.as_bytes());
+                let said = visible(asked.said.as_bytes());
                 line(out, "asks", &format!("{} {said}{}", asked.name, fallback.unwrap_or_default()))?;
             }
         }
         Err(fault) => {
-            let message = sent::visible(fault.message.as_bytes());
+            let message = visible(fault.message.as_bytes());
             line(out, "unreadable", &format!("{BAD}{}{BAD:#}: {message}", fault.reason.name()))?;
         }
     }
@@ -205,7 +206,7 @@ fn answer(reply: &Reply, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "The client gets this answer:")?;
     writeln!(out, "HTTP/1.1 {}", reply.status)?;
     for (name, value) in &reply.headers {
-        writeln!(out, "{name}: {}", sent::visible(value.as_bytes()))?;
+        writeln!(out, "{name}: {}", visible(value.as_bytes()))?;
     }
-    writeln!(out, "\n{}", sent::visible(reply.body.as_bytes()))
+    writeln!(out, "\n{}", visible(reply.body.as_bytes()))
 }
