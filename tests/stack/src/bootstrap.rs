@@ -208,10 +208,8 @@ impl Bootstrap {
     /// # Errors
     /// Where the configuration is one without ECDS.
     pub fn extension(&self) -> Result<String, BootstrapError> {
-        let shape = || BootstrapError::Shape {
-            path: EXTENSION.into(),
-            expected: "a configuration with ECDS, as in ecds.yaml",
-        };
+        let shape =
+            || BootstrapError::Shape { path: EXTENSION.into(), expected: "a configuration with ECDS, as in ecds.yaml" };
         self.extension.as_ref().map(|extension| format!("{extension:#}")).ok_or_else(shape)
     }
 

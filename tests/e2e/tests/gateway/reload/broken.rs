@@ -38,9 +38,7 @@ pub(super) const BROKEN: [Broken; 10] = [
     Broken {
         what: "a wrong value",
         put: |bootstrap, _| edited(bootstrap, |policy| policy["defaults"]["ack_timeout"]["default"] = "soon".into()),
-        faults: &[
-            r#"defaults.ack_timeout.default: "soon" is not a duration such as "5s", over 0 and at most 168h"#,
-        ],
+        faults: &[r#"defaults.ack_timeout.default: "soon" is not a duration such as "5s", over 0 and at most 168h"#],
     },
     Broken {
         what: "values of a wrong type",

@@ -15,6 +15,8 @@ use tmq_load::steady::{Load, Traffic, cover};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
+/// From one request of a connection to its next: a load that the machine carries beside other tests.
+const EVERY: Duration = Duration::from_millis(5);
 /// Rules of each policy: enough that a policy which a change leaves behind shows in Envoy's memory.
 const RULES: usize = 200;
 
@@ -39,7 +41,7 @@ impl Stand {
         let gateway = setup.start().await;
         gateway.guarded(&Request::subscribe("g").body(r#"{"topic":"stock","deadLetterTopic":"d"}"#)).await;
         let connections = cover(&gateway.envoy, WORKERS as usize, CONNECTIONS).await.expect("every worker is reached");
-        let traffic = Traffic { request: subscribe, header: "x-ackguard", every: Duration::ZERO };
+        let traffic = Traffic { request: subscribe, header: "x-ackguard", every: EVERY };
         let load = Load::start(connections, traffic, 1);
         let stand = Stand { gateway, load, version: 1, bootstrap };
         stand.check_served("the first policy").await;
