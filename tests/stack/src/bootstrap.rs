@@ -210,7 +210,7 @@ impl Bootstrap {
     pub fn extension(&self) -> Result<String, BootstrapError> {
         let shape =
             || BootstrapError::Shape { path: EXTENSION.into(), expected: "a configuration with ECDS, as in ecds.yaml" };
-        self.extension.as_ref().map(|extension| format!("{extension:#}")).ok_or_else(shape)
+        self.extension.as_ref().map(Value::to_string).ok_or_else(shape)
     }
 
     fn filter(&mut self) -> &mut Value {
