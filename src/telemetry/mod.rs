@@ -2,6 +2,8 @@
 
 mod announcement;
 mod counter;
+mod gauge;
 
 pub use announcement::{HEADER, announce};
-pub use counter::{Counter, Decision};
+pub use counter::{Counter, Decision, Scope};
+pub use gauge::Gauge;

@@ -1,3 +1,5 @@
-//! The command line as a person uses it: the program itself, its output and its exit status.
+//! The command line as people use it: the built program, its arguments, and what it prints.
 
+mod check;
+mod program;
 mod render;

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{completions, render};
+use crate::{check, completions, render};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -28,6 +28,8 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Tell everything that is wrong with a policy, and everything that is unwise
+    Check(check::Args),
     /// Print a policy as what Envoy, Kubernetes and Istio load
     Render(Box<render::Args>),
     /// Print the completions of a shell

@@ -1,10 +1,15 @@
 //! The policy at the command line: the filter's own code, without Envoy.
 
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod check;
 mod cli;
 mod completions;
+mod diagnostic;
+mod document;
+mod output;
 mod render;
+mod source;
 
 use std::process::ExitCode;
 
@@ -14,6 +19,7 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Check(args) => check::perform(&args),
         Command::Render(args) => render::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }

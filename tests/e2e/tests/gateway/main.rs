@@ -12,6 +12,7 @@ mod overrides;
 mod passing;
 mod policies;
 mod rendered;
+mod rollout;
 mod routing;
 mod rules;
 mod settings;

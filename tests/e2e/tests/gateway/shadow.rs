@@ -59,3 +59,36 @@ async fn what_would_be_done_is_counted_and_logged_and_not_done() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_rule_in_shadow_is_counted_beside_the_one_that_decides() {
+    let rules = serde_json::json!([
+        { "name": "strict", "mode": "shadow", "match": { "group": "g*" }, "ack_timeout": { "zero": "reject" } },
+        { "name": "wide", "match": { "group": "g" }, "ack_timeout": { "default": "12s" } },
+    ]);
+    let violating = r#"{"topic":"orders","ackTimeout":0,"deadLetterTopic":"d"}"#;
+    in_both_modes(
+        |setup| setup.policy(|policy| policy["rules"] = rules.clone()),
+        async |gateway| {
+            let response = gateway.guarded(&Request::subscribe("g").body(violating)).await;
+            let told = "clamp; field=ackTimeout; from=0; to=12000; rule=wide; policy=1";
+            assert_eq!(response.header("x-ackguard").as_deref(), Some(told));
+            let edited = r#"{"topic":"orders","ackTimeout":12000,"deadLetterTopic":"d"}"#;
+            assert_eq!(gateway.upstream.take().await.text(), edited);
+            let labels = "dialect.tmq.operation.subscribe.decision";
+            let violation = "dialect.tmq.field.ack_timeout.kind.zero.action";
+            for (name, count) in [
+                (format!("ackguard_requests_total.{labels}.edit"), 1),
+                (format!("ackguard_requests_total.{labels}.reject"), 0),
+                (format!("ackguard_violations_total.{violation}.clamp"), 1),
+                (format!("ackguard_shadow_requests_total.scope.rule.{labels}.would_reject"), 1),
+                (format!("ackguard_shadow_violations_total.scope.rule.{violation}.reject"), 1),
+            ] {
+                assert_eq!(gateway.count(&name).await, count, "{name}");
+            }
+            let line = "ackguard: shadow rule: subscribe: reject; field=ackTimeout; from=0; rule=strict; policy=1";
+            gateway.envoy.log_contains(line).await.unwrap_or_else(|error| panic!("{error}"));
+        },
+    )
+    .await;
+}
