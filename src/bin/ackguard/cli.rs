@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, render};
+use crate::{check, completions, render, rollout};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Print a policy as what Envoy, Kubernetes and Istio load
     Render(Box<render::Args>),
+    /// Look after a roll-out in a running Envoy
+    Rollout(rollout::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }

@@ -9,6 +9,7 @@ mod diagnostic;
 mod document;
 mod output;
 mod render;
+mod rollout;
 mod source;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::perform(&args),
         Command::Render(args) => render::perform(&args),
+        Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }

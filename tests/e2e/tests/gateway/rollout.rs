@@ -26,12 +26,12 @@ fn acks(request: &Message) -> Answer {
     Answer { headers, body: body.into_bytes(), trailers: Vec::new() }
 }
 
-/// The canary first, then everybody; a judgement takes ten acks of the last ten seconds.
+/// The canary first, then everybody; a judgement takes ten acks of the last ten minutes.
 fn rollout(candidate: &str) -> Value {
     json!({
         "candidate": { "version": candidate, "defaults": { "ack_timeout": { "default": "12s" } } },
         "stages": [{ "tenants": ["canary"], "hold": "1s" }, { "percent": 100, "hold": "1s" }],
-        "health": { "ack_success": 0.9, "p99": "10s", "window": "10s", "min_samples": 10 },
+        "health": { "ack_success": 0.9, "p99": "10s", "window": "10m", "min_samples": 10 },
     })
 }
 
@@ -98,12 +98,35 @@ async fn deliver(gateway: &Gateway, bootstrap: &Bootstrap) {
     gateway.envoy.stat_reaches(name, before + 1).await.expect("Envoy reads the update");
 }
 
+/// What `ackguard rollout status` prints of this Envoy, and its exit status.
+async fn status(envoy: &Envoy, arguments: &[&str]) -> (String, Option<i32>) {
+    let program = stack::program("ackguard").unwrap_or_else(|missing| panic!("{missing}"));
+    let admin = format!("http://{}", envoy.admin());
+    let output = tokio::process::Command::new(program)
+        .args(["rollout", "status", "--admin", &admin])
+        .args(arguments)
+        .output()
+        .await
+        .expect("the program runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+}
+
 #[tokio::test]
 async fn a_healthy_candidate_goes_through_its_stages_on_all_workers_at_once() {
     let gateway = start(&rollout("2")).await;
     await_version(&gateway, "canary", "2").await;
     assert_eq!(versions(&gateway, "other").await, ["1"]);
     assert_eq!(gateway.count("ackguard_rollout_stage").await, 1);
+    let (told, code) = status(&gateway.envoy, &[]).await;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        (lines[0], lines[2], code),
+        ("roll-out of 2: running", "  stage 2: 100 %, at least 1s", Some(0)),
+        "{told}"
+    );
+    assert!(lines[1].starts_with("▸ stage 1: tenants canary, at least 1s, for "), "{told}");
+    assert_eq!(lines[3..], ["acks of its consumers in the last 10m: 0", "  too few to judge by: 10 are wanted"]);
 
     // Without acks to judge by, the stage lasts; acks of others say nothing of the candidate.
     send_acks(&gateway, "other", REFUSED, 20).await;
@@ -134,6 +157,23 @@ async fn an_unhealthy_candidate_is_taken_back_for_good_and_another_one_begins_an
     let line = "ackguard: rollout of 2: rolled_back, stage 1 of 2; acks 10, failed 2, slow 0";
     gateway.envoy.log_contains(line).await.expect("a line");
     assert_eq!(gateway.count("ackguard_rollout_stage").await, 0);
+    let (told, code) = status(&gateway.envoy, &[]).await;
+    let expected = "\
+roll-out of 2: rolled back
+  stage 1: tenants canary, at least 1s
+  stage 2: 100 %, at least 1s
+acks of its consumers in the last 10m: 10
+  80.00 % succeeded; wanted 90 %
+  0.00 % took longer than 10s; allowed 1 %
+";
+    assert_eq!((told.as_str(), code), (expected, Some(1)));
+    let (told, code) = status(&gateway.envoy, &["--json"]).await;
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(
+        (&told["state"], &told["candidate"], &told["acks"]["failed"]),
+        (&json!("rolled_back"), &json!("2"), &json!(2))
+    );
+    assert_eq!(code, Some(1));
 
     // The same candidate in a policy that is otherwise another one.
     let same = with(&rollout("2")).edit_policy(|policy| policy["version"] = "1b".into());
@@ -149,7 +189,7 @@ async fn an_unhealthy_candidate_is_taken_back_for_good_and_another_one_begins_an
 
     deliver(&gateway, &shipped("ecds.yaml")).await;
     await_version(&gateway, "canary", "1").await;
-    assert_eq!(gateway.count("ackguard_rollout_state").await, 0, "no roll-out");
+    assert_eq!(status(&gateway.envoy, &[]).await, ("no roll-out\n".to_owned(), Some(0)));
     gateway.end().await;
 }
 

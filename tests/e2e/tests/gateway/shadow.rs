@@ -1,8 +1,12 @@
 //! Shadow mode decides and counts, and changes nothing.
 
+use std::time::Instant;
+
 use e2e::case::check_identical;
-use e2e::gateway::in_both_modes;
+use e2e::client::Http1Client;
+use e2e::gateway::{Setup, in_both_modes};
 use e2e::request::Request;
+use stack::HostMode;
 
 #[tokio::test]
 async fn what_would_be_done_is_counted_and_logged_and_not_done() {
@@ -58,6 +62,28 @@ async fn what_would_be_done_is_counted_and_logged_and_not_done() {
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn many_violations_write_few_lines_and_are_all_counted() {
+    const REQUESTS: u64 = 300;
+    let violating = Request::subscribe("g").body(r#"{"topic":"orders","ackTimeout":0,"deadLetterTopic":"d"}"#);
+    let shadow = Setup::new(HostMode::Held).policy(|policy| policy["mode"] = "shadow".into());
+    let gateway = shadow.start().await;
+    let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+    let began = Instant::now();
+    for _ in 0..REQUESTS {
+        client.send(&violating).await;
+        assert_eq!(client.response_to("POST").await.head.status(), 200);
+        gateway.upstream.take().await;
+    }
+    let seconds = began.elapsed().as_secs() + 2;
+    let counted = "ackguard_requests_total.dialect.tmq.operation.subscribe.decision.would_edit";
+    assert_eq!(gateway.count(counted).await, REQUESTS);
+    let lines = gateway.envoy.log().lines().filter(|line| line.contains("ackguard: shadow: ")).count() as u64;
+    // One connection is on one worker, which writes ten lines a second.
+    assert!((1..=10 * seconds).contains(&lines), "{lines} lines in {seconds} s");
+    gateway.finish().await;
 }
 
 #[tokio::test]
