@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use ackguard::json::Node;
 use ackguard::policy::{HostHeaders, Policy};
 
+use crate::check;
 use crate::document;
 use crate::output::{self, UNREAD};
 use crate::source::Source;
@@ -164,7 +165,7 @@ fn render(args: &Args, input: &Input) -> Result<String, Refusal> {
         sha256: args.sha256.clone(),
         vm_id: args.vm_id.clone(),
     };
-    check(args.form, &rendering)?;
+    refuse_unworkable(args.form, &rendering)?;
     let object = match args.form {
         Form::Ecds => ecds::resource(&rendering),
         Form::ConfigMap => ecds::config_map(&rendering).map_err(|error| Refusal::unwritten(&error))?,
@@ -182,18 +183,15 @@ fn render(args: &Args, input: &Input) -> Result<String, Refusal> {
 
 /// The policy of one file, which may be inside of an Envoy or Istio configuration.
 fn single(source: &Source) -> Result<(Node<'_>, Policy), Refusal> {
-    let document = document::read(source).map_err(|fault| Refusal::unreadable(source, fault))?;
-    if let Err(faults) = Policy::compile(&document.node) {
-        return Err(Refusal::faults(source, &faults));
-    }
-    // What the filter reads is the document alone, as JSON, and not the file.
+    let (document, _) = check::compiled(source).map_err(|refused| Refusal::of_file(source, refused))?;
+    // What the filter reads is the document as JSON, which aliases may have made larger than the file.
     let json = serde_json::to_vec(&Written(&document.node)).map_err(|error| Refusal::unwritten(&error))?;
-    let policy = Policy::parse(&json).map_err(|faults| Refusal::faults(source, &faults))?;
+    let policy = Policy::parse(&json).map_err(|faults| Refusal::of_form(&format!("{}: {faults}", source.name())))?;
     Ok((document.node, policy))
 }
 
 /// Refuses what a proxy would not do, or would do wrong.
-fn check(form: Form, rendering: &Rendering<'_>) -> Result<(), Refusal> {
+fn refuse_unworkable(form: Form, rendering: &Rendering<'_>) -> Result<(), Refusal> {
     let refuse = |problem: &str| Err(Refusal::of_form(problem));
     let remote = matches!(rendering.module, Module::Remote(_));
     match form {

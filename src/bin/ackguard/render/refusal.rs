@@ -5,10 +5,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use ackguard::json::Place;
-use ackguard::policy::Faults;
 
+use crate::check::Refused;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::document::Unreadable;
 use crate::output::{self, REFUSED};
 use crate::source::Source;
 
@@ -30,21 +29,11 @@ impl Refusal {
         Refusal::of_form(&format!("cannot be written: {error}"))
     }
 
-    /// A file that is no document.
-    pub(super) fn unreadable(source: &Source, fault: Unreadable) -> Refusal {
-        Refusal::of_files(source.name(), &[(source, unreadable(fault))], 0)
-    }
-
-    /// A policy that the filter would refuse.
-    pub(super) fn faults(source: &Source, faults: &Faults) -> Refusal {
-        let mut told: Vec<_> = faults.told().iter().collect();
-        told.sort_by_key(|fault| fault.place);
-        let diagnostic = |code, path: &str, message, place| (source, error(code, path.to_owned(), message, place));
-        let told: Vec<_> = told
-            .into_iter()
-            .map(|fault| diagnostic(fault.problem.code(), &fault.path, fault.problem.to_string(), fault.place))
-            .collect();
-        Refusal::of_files(source.name(), &told, faults.count() - told.len())
+    /// A file with a policy that the filter would refuse, or with none.
+    pub(super) fn of_file(source: &Source, refused: Refused) -> Refusal {
+        let untold = refused.count - refused.told.len();
+        let told: Vec<_> = refused.told.into_iter().map(|fault| (source, fault)).collect();
+        Refusal::of_files(source.name(), &told, untold)
     }
 
     /// Errors in files, and the number of those that are not told one by one.
@@ -75,9 +64,4 @@ impl Refusal {
 /// An error at a place of a file.
 pub(super) fn error(code: &'static str, path: String, message: String, place: Place) -> Diagnostic {
     Diagnostic { severity: Severity::Error, code, path, message, place }
-}
-
-/// The same for a file that is no document.
-pub(super) fn unreadable(fault: Unreadable) -> Diagnostic {
-    error(fault.code, String::new(), fault.problem, Some(fault.place))
 }

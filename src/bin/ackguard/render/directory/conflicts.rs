@@ -7,7 +7,7 @@ use super::origin::{Origin, attribute};
 use super::{BASE, Directory};
 use crate::diagnostic::Diagnostic;
 use crate::document::Unreadable;
-use crate::render::refusal::{self, Refusal, error};
+use crate::render::refusal::{Refusal, error};
 
 /// The stable name of everything that keeps files from being merged.
 const CODE: &str = "conflict";
@@ -34,7 +34,7 @@ impl<'s> Conflicts<'s> {
 
     /// A file that is no document.
     pub(super) fn unreadable(&mut self, file: &str, fault: Unreadable) {
-        self.found.push((file.to_owned(), refusal::unreadable(fault)));
+        self.found.push((file.to_owned(), error(fault.code, String::new(), fault.problem, Some(fault.place))));
     }
 
     /// A fault of the merged document, by the file that it stands in. A fault of a tenant's `defaults` shows in each of
