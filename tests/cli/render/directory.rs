@@ -188,3 +188,16 @@ fn fields_that_the_merge_does_not_know_reach_the_policy_as_they_are() {
     assert!(told.iter().any(|line| line.contains("error[unknown-field]: some_future_section")), "{told:?}");
     assert!(told.iter().any(|line| line.contains("error[unknown-field]: rules[0].some_future_field")), "{told:?}");
 }
+
+#[test]
+fn a_roll_out_in_the_base_reaches_the_tenants_rules() {
+    let rollout = "
+rollout:
+  candidate: { version: next, rules: [{ name: team/a, match: { tenant: team }, auto_ack: allow }] }
+  stages: [{ percent: 5, hold: 10m }, { percent: 100 }]
+";
+    let files = [("base.yaml", &*format!("{BASE}{rollout}")), ("team.yaml", "rules: [{ name: a, mode: shadow }]")];
+    let policy = merged(&files);
+    assert_eq!(policy["rules"][0], json!({ "name": "team/a", "match": { "tenant": "team" }, "mode": "shadow" }));
+    assert_eq!(policy["rollout"]["candidate"]["rules"][0]["name"], "team/a");
+}
