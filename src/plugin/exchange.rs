@@ -115,9 +115,7 @@ impl Exchange {
         for counter in judgement.counters() {
             self.host.count(counter);
         }
-        for line in judgement.log() {
-            self.host.log_info(&line);
-        }
+        self.host.log_shadow(&judgement.log());
         let told = || judgement.ruling.as_ref().and_then(|ruling| ruling.told.clone()).unwrap_or_default();
         match judgement.effect() {
             Effect::Pass => {}

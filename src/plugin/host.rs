@@ -15,13 +15,15 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
 use crate::http::Reply;
 use crate::shared_memory::SharedMemory;
-use crate::telemetry::{Counter, Gauge};
+use crate::telemetry::{Counter, Gauge, LogBudget};
 
 /// Envoy, as one exchange or the root context sees it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Host;
 
 thread_local! {
+    /// What this virtual machine may still log of shadow mode.
+    static SHADOW_LINES: RefCell<LogBudget> = RefCell::new(LogBudget::default());
     /// The ids of the metrics that this virtual machine has defined; they outlive a policy.
     static COUNTERS: RefCell<HashMap<Counter, u32>> = RefCell::new(HashMap::new());
     static GAUGES: RefCell<HashMap<Gauge, u32>> = RefCell::new(HashMap::new());
@@ -150,6 +152,17 @@ impl Host {
     /// Writes a line to Envoy's log that needs somebody's attention.
     pub(super) fn log_error(self, line: &str) {
         let _ = hostcalls::log(LogLevel::Error, line);
+    }
+
+    /// Writes what shadow mode would have done to Envoy's log, as far as the budget for such lines goes.
+    pub(super) fn log_shadow(self, lines: &[String]) {
+        for line in lines {
+            match SHADOW_LINES.with_borrow_mut(|budget| budget.ask(self.now())) {
+                Some(0) => self.log_info(line),
+                Some(withheld) => self.log_info(&format!("{line} (and {withheld} more before)")),
+                None => {}
+            }
+        }
     }
 
     /// Writes a line to Envoy's log.

@@ -21,7 +21,7 @@ mod units;
 pub mod verdict;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decide::{decide, decide_unreadable};
 pub use fault::{Fault, Faults};
@@ -29,6 +29,7 @@ pub use pattern::Pattern;
 pub use problem::Problem;
 pub use rules::{Caller, Match, Rule, Rules};
 pub use traffic::{TenantSource, TrafficMatch};
+pub use units::write_duration;
 
 use crate::dialect::Dialect;
 use crate::http::RequestHead;

@@ -135,7 +135,7 @@ impl Progress {
 
     /// Goes on by the time that has passed until `now`, in Unix milliseconds, and by how the consumers fare.
     pub fn step(&mut self, rollout: &Rollout, health: Health, now: u64) -> Option<Transition> {
-        self.elapsed += now.saturating_sub(self.seen).min(LONGEST_STEP);
+        self.elapsed += Some(now.saturating_sub(self.seen)).filter(|passed| *passed <= LONGEST_STEP).unwrap_or(0);
         self.seen = now;
         let last = rollout.stages.len().saturating_sub(1);
         // The document may have fewer stages than when the roll-out began.

@@ -3,7 +3,9 @@
 mod announcement;
 mod counter;
 mod gauge;
+mod log_budget;
 
 pub use announcement::{HEADER, announce};
 pub use counter::{Counter, Decision, Scope};
 pub use gauge::Gauge;
+pub use log_budget::LogBudget;

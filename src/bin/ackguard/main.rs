@@ -12,6 +12,7 @@ mod gateway;
 mod loaded;
 mod output;
 mod replay;
+mod rollout;
 mod source;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::perform(&args),
         Command::Explain(args) => explain::perform(&args),
         Command::Replay(args) => replay::perform(&args),
+        Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }

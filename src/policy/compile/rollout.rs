@@ -40,7 +40,7 @@ fn candidate(mut section: Section<'_, '_>, rules: &[Node<'_>], base: &RuleSet, d
     section.require("version", "a version other than the document's");
     let version = section.label("version").unwrap_or_default().to_owned();
     if version == base.version {
-        section.fault("version", Problem::Taken { name: version.clone(), by: "the document's own version" });
+        section.fault("version", Problem::Taken { name: version.clone(), by: "the document itself" });
     }
     let mut mode = base.mode;
     section.choice("mode", &MODES, &mut mode);

@@ -7,7 +7,7 @@ use crate::operation::{Group, Millis, Tenant, Topic};
 use crate::policy::guard::{Guard, Outside};
 use crate::policy::{Caller, HostHeaders, MAX_DOCUMENT, Mode, Policy};
 
-fn faults(text: &str) -> Vec<String> {
+pub(super) fn faults(text: &str) -> Vec<String> {
     let faults = Policy::parse(text.as_bytes()).expect_err("a document with faults");
     faults.to_string().lines().map(str::to_owned).collect()
 }

@@ -46,7 +46,11 @@ pub(crate) struct Document<'s> {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn open(path: &Path) -> std::io::Result<Source> {
-    let source = Source::read(path)?;
+    Source::read(path).map(settle)
+}
+
+/// The text that holds the policy itself: the source, or a string in it.
+pub(crate) fn settle(source: Source) -> Source {
     let text = match tree(&source) {
         Ok(root) => match find(&root, String::new()) {
             Some((Found::Text(text), path)) => Some((text.to_owned(), path)),
@@ -54,10 +58,10 @@ pub(crate) fn open(path: &Path) -> std::io::Result<Source> {
         },
         Err(_) => None,
     };
-    Ok(match text {
+    match text {
         Some((text, path)) => Source::new(format!("{}({path})", source.name()), text),
         None => source,
-    })
+    }
 }
 
 /// The policy's document in a source.

@@ -8,6 +8,9 @@
 //! The plugin carries a judgement out; the command line shows it. What is only tried is ruled on in the same way as what
 //! is carried out, so that shadow counts what enforce would do.
 
+#[cfg(test)]
+mod tests;
+
 use crate::dialect::{Dialect, Layout, Route};
 use crate::http::{Reply, RequestHead};
 use crate::operation::{Group, Kind, Operation, Settings, Tenant, Topic, Unreadable};
