@@ -193,7 +193,41 @@ impl Offsets {
 mod tests {
     use std::borrow::Cow;
 
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let text = "[ -~é消\\u{1f600}\\n\\t]{0,12}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from);
+            let object = prop::collection::btree_map(text, inner, 0..6);
+            prop_oneof![list, object.prop_map(|members| Value::Object(members.into_iter().collect()))]
+        })
+    }
+
+    proptest! {
+        /// JSON is YAML: both readers make the same tree of it, with the same places.
+        #[test]
+        fn json_is_read_as_json_is(value in json(), pretty in any::<bool>()) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            prop_assert_eq!(read(&text).map_err(|fault| fault.problem), Ok(Node::parse(text.as_bytes()).unwrap()));
+        }
+
+        #[test]
+        fn no_text_is_a_panic(text in "([-:?,&*!|>'\"%@#\\[\\]{} \\n\\t\\r]|[a-c0-9é]|- |: |\\n +|\u{feff}){0,60}") {
+            if let Err(fault) = read(&text) {
+                prop_assert!(fault.place <= text.len() && text.is_char_boundary(fault.place), "{:?} in {:?}", fault, text);
+            }
+        }
+    }
 
     #[test]
     fn every_value_stands_where_the_text_has_it() {
