@@ -4,4 +4,5 @@ mod check;
 mod docs;
 mod explain;
 mod program;
+mod render;
 mod replay;

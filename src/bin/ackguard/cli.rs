@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, explain, replay, rollout};
+use crate::{check, completions, explain, render, replay, rollout};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Judge recorded traffic again: what would a policy, or a change of it, change
     Replay(replay::Args),
+    /// Print a policy as what Envoy, Kubernetes and Istio load
+    Render(Box<render::Args>),
     /// Look after a roll-out in a running Envoy
     Rollout(rollout::Args),
     /// Print the completions of a shell

@@ -11,6 +11,7 @@ mod explain;
 mod gateway;
 mod loaded;
 mod output;
+mod render;
 mod replay;
 mod rollout;
 mod source;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::perform(&args),
         Command::Explain(args) => explain::perform(&args),
         Command::Replay(args) => replay::perform(&args),
+        Command::Render(args) => render::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
