@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::completions;
+use crate::{completions, schema};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -30,4 +30,6 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Print the completions of a shell
     Completions(completions::Args),
+    /// Print the JSON Schema of policies, for editors
+    Schema(schema::Args),
 }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod completions;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -14,5 +15,6 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Completions(args) => completions::perform(&args),
+        Command::Schema(args) => schema::perform(&args),
     }
 }

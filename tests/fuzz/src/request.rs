@@ -82,9 +82,7 @@ fn judge(
 ) -> (Verdict, Result<Reading, Unreadable>) {
     let reading = dialect.read(route, body);
     let verdict = match &reading {
-        Ok(reading) => {
-            decide(policy, rule(dialect, policy, head, route, Some(&reading.operation)), &reading.operation)
-        }
+        Ok(reading) => decide(policy, rule(dialect, policy, head, route, Some(&reading.operation)), &reading.operation),
         Err(fault) => decide_unreadable(rule(dialect, policy, head, route, None), fault.clone()),
     };
     (verdict, reading)
