@@ -19,7 +19,7 @@ const BEYOND: [&str; 4] = [
     ": default ",
     "is the name of an earlier rule",
     // A duration's greatest length.
-    "is not a duration such as",
+    "\"169h\" is not a duration such as",
 ];
 
 /// Documents that the schema describes: every field there or not, its values from the examples.
