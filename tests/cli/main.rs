@@ -1,3 +1,5 @@
-//! The command line as a user runs it.
+//! The command line as people use it: the built program, its arguments, and what it prints.
 
+mod check;
+mod program;
 mod schema;

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{completions, schema};
+use crate::{check, completions, rollout, schema};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -28,8 +28,12 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print the completions of a shell
-    Completions(completions::Args),
+    /// Tell everything that is wrong with a policy, and everything that is unwise
+    Check(check::Args),
     /// Print the JSON Schema of policies, for editors
     Schema(schema::Args),
+    /// Look after a roll-out in a running Envoy
+    Rollout(rollout::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
 }

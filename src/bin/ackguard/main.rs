@@ -1,10 +1,16 @@
 //! The policy at the command line: the filter's own code, without Envoy.
 
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod check;
 mod cli;
 mod completions;
+mod diagnostic;
+mod document;
+mod output;
+mod rollout;
 mod schema;
+mod source;
 
 use std::process::ExitCode;
 
@@ -14,7 +20,9 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Completions(args) => completions::perform(&args),
+        Command::Check(args) => check::perform(&args),
         Command::Schema(args) => schema::perform(&args),
+        Command::Rollout(args) => rollout::perform(&args),
+        Command::Completions(args) => completions::perform(&args),
     }
 }

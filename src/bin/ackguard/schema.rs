@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::output;
+
 /// JSON Schema, draft 2020-12, of the policy document. What it cannot say, `ackguard check` does: the order of bounds,
 /// names that stand once, a duration's greatest length.
 const SCHEMA: &str = include_str!("../../../envoy/policy.schema.json");
@@ -13,10 +15,7 @@ const SCHEMA: &str = include_str!("../../../envoy/policy.schema.json");
     and as the first line of a policy: # yaml-language-server: $schema=policy.schema.json")]
 pub(crate) struct Args {}
 
-/// Prints the schema. Fails where nobody reads it.
+/// Prints the schema.
 pub(crate) fn perform(_: &Args) -> ExitCode {
-    match std::io::stdout().write_all(SCHEMA.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(2),
-    }
+    output::perform(|out| out.write_all(SCHEMA.as_bytes()).map(|()| ExitCode::SUCCESS))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ackguard::dialect::Dialect;
-use ackguard::policy::Policy;
+use ackguard::policy::{MAX_RULES, Policy};
 use serde_json::{Map, Value, json};
 
 use super::{faults, schema, validator};
@@ -143,20 +143,37 @@ fn defaults(root: &Value, schema: &Value) -> Option<Value> {
 #[test]
 fn the_defaults_are_those_of_the_parser() {
     let root = schema();
-    let least = json!({ "apiVersion": "ackguard/v1", "traffic": [] });
+    let rollout = json!({ "candidate": { "version": "2" }, "stages": [{ "percent": 100 }] });
+    let least = json!({ "apiVersion": "ackguard/v1", "traffic": [], "rollout": rollout });
     let mut written = defaults(&root, &root).expect("defaults");
-    let members = written.as_object_mut().unwrap();
-    members.extend(least.as_object().unwrap().clone());
-    // Whose defaults hold where it stands, which takes a candidate.
-    members.remove("rollout");
-    assert!(members["defaults"]["ack_timeout"]["zero"] == "clamp", "{written:#}");
-    let parse =
-        |document: &Value| Policy::parse(document.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(parse(&written), parse(&least));
+    // A candidate with fields of its own is another candidate.
+    written["rollout"]["candidate"] = json!({});
+    merge(&mut written, &least);
+    for place in ["/version", "/defaults/ack_timeout/zero", "/rollout/health/p99"] {
+        assert!(written.pointer(place).is_some_and(Value::is_string), "{written:#}");
+    }
     assert!(validator().is_valid(&written));
+    assert_eq!(parse(&written), parse(&least));
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            from.iter().for_each(|(name, value)| merge(into.entry(name).or_insert(Value::Null), value));
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+fn parse(document: &Value) -> Policy {
+    Policy::parse(document.to_string().as_bytes()).unwrap_or_else(|faults| panic!("{faults}: {document:#}"))
 }
 
 #[test]
-fn the_dialects_are_those_of_the_filter() {
-    assert_eq!(schema()["$defs"]["dialect"]["enum"], json!(Dialect::ALL.map(Dialect::name)));
+fn the_dialects_and_the_most_rules_are_those_of_the_filter() {
+    let root = schema();
+    assert_eq!(root["$defs"]["dialect"]["enum"], json!(Dialect::ALL.map(Dialect::name)));
+    for rules in ["/properties/rules/maxItems", "/properties/rollout/properties/candidate/properties/rules/maxItems"] {
+        assert_eq!(root.pointer(rules), Some(&json!(MAX_RULES)), "{rules}");
+    }
 }

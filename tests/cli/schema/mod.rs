@@ -6,11 +6,12 @@ mod laws;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use ackguard::policy::Policy;
 use jsonschema::Validator;
 use serde_json::Value;
+
+use crate::program::ackguard;
 
 /// The file that editors read.
 fn text() -> String {
@@ -41,8 +42,7 @@ fn faults(document: &Value) -> Vec<String> {
 
 #[test]
 fn the_command_prints_the_file_that_editors_read() {
-    let output = Command::new(env!("CARGO_BIN_EXE_ackguard")).arg("schema").output().unwrap();
-    assert!(output.status.success());
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), text());
+    let run = ackguard("", &["schema"]);
+    assert_eq!((run.status, run.stdout), (0, text()));
     jsonschema::meta::validate(&schema()).unwrap_or_else(|error| panic!("{error}"));
 }

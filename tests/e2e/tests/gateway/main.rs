@@ -10,6 +10,7 @@ mod limits;
 mod overrides;
 mod passing;
 mod policies;
+mod rollout;
 mod routing;
 mod rules;
 mod settings;
