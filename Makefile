@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm envoy chromium build fmt lint test crash fuzz demo up down toolchain-test clean
+.PHONY: help prerequisites wasm image envoy chromium build fmt lint test crash fuzz demo up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ prerequisites:
 
 wasm: prerequisites ## Build the filter: target/ackguard.wasm
 	@.make/wasm.sh
+
+image: wasm ## Build the OCI image that Istio loads, with docker, podman or buildah: IMAGE=registry/ackguard:1
+	@.make/image.sh
 
 envoy: ## Find an Envoy, or fetch the pinned one into target/tools/, and print its path
 	@.make/envoy.sh

@@ -16,6 +16,8 @@ use super::units::{MAX_DURATION, duration, write_duration};
 const MAX_LABEL: usize = 64;
 /// How much of a wrong value is quoted, in characters.
 const QUOTED: usize = 60;
+/// Room for the fields that an object of the policy may have.
+const FIELDS: usize = 16;
 /// Up to so many fields of an object are compared with each other; more are put into a set.
 const FEW: usize = 16;
 
@@ -65,7 +67,9 @@ impl<'n, 'p> Section<'n, 'p> {
     /// Opens the object at `trail`; a fault where `node` is no object.
     pub(super) fn open(trail: Trail<'p>, node: &'n Node<'n>, faults: &'p RefCell<Faults>) -> Option<Self> {
         match &node.content {
-            Content::Object(members) => Some(Section { trail, place: node.place, members, known: Vec::new(), faults }),
+            Content::Object(members) => {
+                Some(Section { trail, place: node.place, members, known: Vec::with_capacity(FIELDS), faults })
+            }
             _ => {
                 let problem = Problem::Wrong { found: quoted(node), expected: "an object".to_owned() };
                 faults.borrow_mut().add(|| trail.to_string(), node.place, problem);

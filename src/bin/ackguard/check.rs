@@ -4,14 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ackguard::json::Node;
-use ackguard::policy::advice::advise;
+use ackguard::policy::advice::{Advice, advise};
 use ackguard::policy::{MAX_DOCUMENT, Policy, Problem};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::document;
+use crate::document::{self, Document};
 use crate::output::{self, REFUSED};
 use crate::source::Source;
 
@@ -113,51 +112,72 @@ fn check_one(source: Source, args: &Args) -> Checked {
         untold: 0,
         deny_warnings: args.deny_warnings,
     };
-    let document = match document::read(&checked.source) {
-        Ok(document) => document,
-        Err(fault) => {
-            checked.diagnostics.push(Diagnostic {
-                severity: Severity::Error,
-                code: fault.code,
-                path: String::new(),
-                message: fault.problem,
-                place: Some(fault.place),
-            });
-            return checked;
+    match compiled(&checked.source) {
+        Ok((document, policy)) => {
+            let advice = advise(&document.node, &policy).into_iter();
+            let advice = advice.filter(|advice| !args.allow.iter().any(|code| code == advice.concern.code()));
+            checked.diagnostics = advice.map(warning).collect();
+            checked.within = document.within;
+            checked.version = Some(policy.current.version);
         }
-    };
-    let bytes = checked.source.text().len();
-    let (diagnostics, untold, version) = if document.within.is_none() && bytes > MAX_DOCUMENT {
-        let problem = Problem::TooLarge { bytes, most: MAX_DOCUMENT };
-        let diagnostic = error(String::new(), None, &problem);
-        (vec![diagnostic], 0, None)
-    } else {
-        judge(&document.node, &args.allow)
-    };
-    let within = document.within;
-    Checked { within, version, diagnostics, untold, ..checked }
+        Err(faults) => {
+            checked.untold = faults.count - faults.told.len();
+            checked.within = faults.within;
+            checked.diagnostics = faults.told;
+        }
+    }
+    checked
 }
 
-fn judge(node: &Node<'_>, allowed: &[String]) -> (Vec<Diagnostic>, usize, Option<String>) {
-    match Policy::compile(node) {
-        Ok(policy) => {
-            let advice = advise(node, &policy).into_iter();
-            let advice = advice.filter(|advice| !allowed.iter().any(|code| code == advice.concern.code()));
-            let warnings = advice.map(|advice| Diagnostic {
-                severity: Severity::Warning,
-                code: advice.concern.code(),
-                message: advice.concern.to_string(),
-                path: advice.path,
-                place: advice.place,
-            });
-            (warnings.collect(), 0, Some(policy.current.version))
-        }
+/// Why a source's policy is refused.
+pub(crate) struct Refused {
+    /// The faults, in the order of their places; the first hundred of them.
+    pub(crate) told: Vec<Diagnostic>,
+    /// How many there are.
+    pub(crate) count: usize,
+    /// Where in the file the policy stands, unless it is the file.
+    pub(crate) within: Option<String>,
+}
+
+/// The document of a source, and the policy that it compiles to.
+///
+/// # Errors
+/// When it is no document, or the filter would refuse it.
+pub(crate) fn compiled(source: &Source) -> Result<(Document<'_>, Policy), Refused> {
+    let document = document::read(source).map_err(|fault| Refused {
+        told: vec![Diagnostic {
+            severity: Severity::Error,
+            code: fault.code,
+            path: String::new(),
+            message: fault.problem,
+            place: Some(fault.place),
+        }],
+        count: 1,
+        within: None,
+    })?;
+    let bytes = source.text().len();
+    if document.within.is_none() && bytes > MAX_DOCUMENT {
+        let problem = Problem::TooLarge { bytes, most: MAX_DOCUMENT };
+        return Err(Refused { told: vec![error(String::new(), None, &problem)], count: 1, within: None });
+    }
+    match Policy::compile(&document.node) {
+        Ok(policy) => Ok((document, policy)),
         Err(faults) => {
             let mut told: Vec<&_> = faults.told().iter().collect();
             told.sort_by_key(|fault| fault.place);
-            let errors = told.into_iter().map(|fault| error(fault.path.clone(), fault.place, &fault.problem));
-            (errors.collect(), faults.count() - faults.told().len(), None)
+            let told = told.into_iter().map(|fault| error(fault.path.clone(), fault.place, &fault.problem));
+            Err(Refused { told: told.collect(), count: faults.count(), within: document.within })
         }
+    }
+}
+
+fn warning(advice: Advice) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        code: advice.concern.code(),
+        message: advice.concern.to_string(),
+        path: advice.path,
+        place: advice.place,
     }
 }
 

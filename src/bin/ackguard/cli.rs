@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, rollout, schema};
+use crate::{check, completions, explain, render, replay, rollout, schema};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -30,6 +30,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Tell everything that is wrong with a policy, and everything that is unwise
     Check(check::Args),
+    /// Tell what becomes of one request, and why
+    Explain(explain::Args),
+    /// Judge recorded traffic again: what would a policy, or a change of it, change
+    Replay(replay::Args),
+    /// Print a policy as what Envoy, Kubernetes and Istio load
+    Render(Box<render::Args>),
     /// Print the JSON Schema of policies, for editors
     Schema(schema::Args),
     /// Look after a roll-out in a running Envoy

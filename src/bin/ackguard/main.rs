@@ -7,7 +7,12 @@ mod cli;
 mod completions;
 mod diagnostic;
 mod document;
+mod explain;
+mod gateway;
+mod loaded;
 mod output;
+mod render;
+mod replay;
 mod rollout;
 mod schema;
 mod source;
@@ -21,6 +26,9 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::perform(&args),
+        Command::Explain(args) => explain::perform(&args),
+        Command::Replay(args) => replay::perform(&args),
+        Command::Render(args) => render::perform(&args),
         Command::Schema(args) => schema::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),

@@ -41,3 +41,42 @@ pub(crate) fn complain(file: &Path, why: &dyn Display) {
 pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
+
+/// A text with escapes for what nobody sees: control characters, bytes that are no UTF-8, and marks that turn or hide
+/// text.
+pub(crate) fn visible(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if is_hidden(character) {
+                out.extend(character.escape_default());
+            } else {
+                out.push(character);
+            }
+        }
+        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    out
+}
+
+/// Control characters, and the formatting ones of Unicode: joiners, directions, the byte order mark, no-break spaces.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_is_shown() {
+        for (bytes, shown) in [
+            (&b"a\tb\r"[..], "a\\tb\\r"),
+            ("消\u{202e}x\u{feff}".as_bytes(), "消\\u{202e}x\\u{feff}"),
+            (b"\xff\x00", "\\xff\\u{0}"),
+        ] {
+            assert_eq!(visible(bytes), shown);
+        }
+    }
+}

@@ -36,8 +36,9 @@ fn what_is_shipped_and_documented_is_valid() {
         let configuration = yaml(&read(path));
         (path, policy_in(&configuration).expect("a policy").clone())
     });
-    let pages = ["README.md", "docs/policy.md"].map(|path| (path, yaml(block(&read(path)))));
-    for (path, document) in configurations.into_iter().chain(pages) {
+    let policies = ["envoy/policies/base.yaml", "envoy/istio/policy.yaml"].map(|path| (path, yaml(&read(path))));
+    let page = ("docs/policy.md", yaml(block(&read("docs/policy.md"))));
+    for (path, document) in configurations.into_iter().chain(policies).chain([page]) {
         let errors: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{path}: {errors:?}");
         assert_eq!(faults(&document), [""; 0], "{path}");
