@@ -7,7 +7,7 @@ CARGO ?= cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 
-.PHONY: help prerequisites wasm envoy chromium build fmt lint test crash demo up down toolchain-test clean
+.PHONY: help prerequisites wasm noop envoy chromium build fmt lint test crash demo bench up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ prerequisites:
 
 wasm: prerequisites ## Build the filter: target/ackguard.wasm
 	@.make/wasm.sh
+
+noop: prerequisites ## Build the filter that does nothing, which the benchmark measures against: target/noop.wasm
+	@.make/wasm.sh noop tests/load/noop/imports.txt
 
 envoy: ## Find an Envoy, or fetch the pinned one into target/tools/, and print its path
 	@.make/envoy.sh
@@ -35,7 +38,7 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser
+test: lint wasm noop envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 
@@ -45,6 +48,9 @@ crash: prerequisites ## Kill the broker under load, CYCLES=1000 times in each se
 
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident
+
+bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in some three minutes: target/bench/
+	$(BUILT)/release/tmq-load bench
 
 up: build wasm envoy ## Start the broker and the gateways, and leave them running
 	$(BUILT)/release/stack up
