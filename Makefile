@@ -7,7 +7,7 @@ CARGO ?= cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 
-.PHONY: help prerequisites wasm noop envoy chromium build fmt lint test crash demo bench up down toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy chromium build fmt lint test crash demo bench up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ wasm: prerequisites ## Build the filter: target/ackguard.wasm
 
 noop: prerequisites ## Build the filter that does nothing, which the benchmark measures against: target/noop.wasm
 	@.make/wasm.sh noop tests/load/noop/imports.txt
+
+image: wasm ## Build the OCI image that Istio loads, with docker, podman or buildah: IMAGE=registry/ackguard:1
+	@.make/image.sh
 
 envoy: ## Find an Envoy, or fetch the pinned one into target/tools/, and print its path
 	@.make/envoy.sh

@@ -11,10 +11,15 @@
 //! |---|---|
 //! | [`http`] | the head of a request and a reply of the gateway's own, without any host |
 //! | [`json`] | JSON with the place of every value, so that one value can be replaced in the original bytes |
+//! | [`hash`] | a hash that is the same in every build and on every worker |
 //! | [`splice`] | byte-exact edits |
 //! | [`operation`] | what a request asks of a broker, in no wire's terms |
+//! | [`body`] | which bodies are read, and why one is not |
 //! | [`dialect`] | wires: bytes to operations, changes and refusals back to bytes; no policy |
 //! | [`policy`] | the policy document, compiled; operation to verdict; no wire |
+//! | [`judgement`] | one request's whole way through these, without a host |
+//! | [`shared_memory`] | what all workers know |
+//! | [`rollout`] | how far a roll-out has come, and how its consumers fare |
 //! | [`subscriptions`] | which topic each consumer reads, for the pulls that do not say |
 //! | [`telemetry`] | what is counted, and what a response tells of it |
 //! | `plugin` | Envoy: the only code that knows proxy-wasm |
@@ -23,12 +28,17 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod body;
 pub mod dialect;
+pub mod hash;
 pub mod http;
 pub mod json;
+pub mod judgement;
 pub mod operation;
 mod plugin;
 pub mod policy;
+pub mod rollout;
+pub mod shared_memory;
 pub mod splice;
 pub mod subscriptions;
 pub mod telemetry;

@@ -164,6 +164,17 @@ pub struct Unreadable {
     pub message: String,
 }
 
+impl Unreadable {
+    /// The fault of a body that could not be `attempt`ed: read or edited.
+    pub fn out_of_reach(attempt: &str) -> Unreadable {
+        Unreadable {
+            field: None,
+            reason: Reason::Malformed,
+            message: format!("the body could not be {attempt} at the gateway"),
+        }
+    }
+}
+
 /// The kinds of unreadable request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {

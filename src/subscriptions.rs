@@ -4,6 +4,9 @@
 //! data cannot be deleted, so the table is a fixed number of slots that consumers hash to. A slot holds its newest
 //! consumers and forgets the oldest: a forgotten one pulls under the rules that ask for no topic, and a counter tells.
 
+use crate::hash::Hash;
+use crate::shared_memory::SharedMemory;
+
 /// Slots of the table, and the most bytes in one: 4 MiB in all, which is some 50,000
 /// consumers with names of usual length.
 const SLOTS: u64 = 4096;
@@ -11,15 +14,6 @@ const SLOT_BYTES: usize = 1024;
 
 /// How often a write is tried again when another worker wrote the slot in between.
 const ATTEMPTS: usize = 8;
-
-/// Key-value memory that all workers share.
-pub trait SharedMemory {
-    /// The bytes under `key`, and the version of them that [`SharedMemory::set`] wants back.
-    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>);
-
-    /// Replaces the bytes under `key`; false where their version is another one by now.
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
-}
 
 /// What became of a consumer that was to be remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,51 +99,14 @@ fn read_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn slot_key(group: &str, consumer: &str) -> String {
-    // FNV-1a, 64 bits: even enough for slots, and the same in every build. The slash cannot be mistaken: entries are
-    // compared whole.
-    let names = group.bytes().chain([b'/']).chain(consumer.bytes());
-    let hash = names
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = Hash::default().with_text(group).with_text(consumer).finish();
     format!("ackguard/subscription/{}", hash % SLOTS)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
-    use std::collections::HashMap;
-
     use super::*;
-
-    /// Shared memory as Envoy has it: a write without a version, or to a missing key, always succeeds.
-    #[derive(Default)]
-    struct Memory {
-        values: RefCell<HashMap<String, (Vec<u8>, u32)>>,
-        rivals: Cell<u32>,
-    }
-
-    impl SharedMemory for Memory {
-        fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
-            match self.values.borrow().get(key) {
-                Some((value, version)) => (value.clone(), Some(*version)),
-                None => (Vec::new(), None),
-            }
-        }
-
-        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-            let mut values = self.values.borrow_mut();
-            let (held, current) = values.entry(key.to_owned()).or_insert((Vec::new(), 0));
-            if self.rivals.get() > 0 && *current > 0 {
-                self.rivals.set(self.rivals.get() - 1);
-                *current += 1;
-            }
-            let fits = *current == 0 || version.is_none_or(|version| version == *current);
-            if fits {
-                *held = value.to_vec();
-                *current += 1;
-            }
-            fits
-        }
-    }
+    use crate::shared_memory::memory::Memory;
 
     #[test]
     fn a_consumer_is_remembered_with_its_newest_topic() {

@@ -131,6 +131,13 @@ impl Dialect {
         }
     }
 
+    /// How many receipts the answer to an ack refuses. None where it cannot be read.
+    pub fn refused_receipts(self, answer: &[u8]) -> Option<usize> {
+        match self {
+            Dialect::Tmq => tmq::refused_receipts(answer),
+        }
+    }
+
     /// The answer that makes the client's library raise its own error. `request_id` is the gateway's.
     pub fn refuse(self, refusal: &Refusal, request_id: Option<&str>) -> Reply {
         match self {

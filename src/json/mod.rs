@@ -13,7 +13,7 @@ mod tree;
 mod tests;
 
 pub use reader::{Key, Kind, Malformed, Object, Reader, Span, Value};
-pub use tree::Node;
+pub use tree::{Content, Member, Node, Place};
 
 /// The deepest nesting of arrays and objects that is read. The same as serde_json's limit, so that what a broker
 /// built on it accepts is accepted here.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use std::borrow::Cow;
 
 use super::MAX_DEPTH;
 use super::text;
@@ -40,17 +41,23 @@ pub struct Value {
 pub struct Key<'a> {
     raw: &'a str,
     escaped: bool,
+    at: usize,
 }
 
-impl Key<'_> {
+impl<'a> Key<'a> {
     /// Whether this key, with its escapes read, is `name`: `"ack\u0054imeout"` is `ackTimeout` to a broker too.
     pub fn is(&self, name: &str) -> bool {
         if self.escaped { text::unescape(self.raw).is_some_and(|key| key == name) } else { self.raw == name }
     }
 
     /// The key with its escapes read; `None` where they are no text (half of a surrogate pair).
-    pub fn name(&self) -> Option<String> {
-        text::unescape(self.raw).map(|key| key.into_owned())
+    pub fn name(&self) -> Option<Cow<'a, str>> {
+        text::unescape(self.raw)
+    }
+
+    /// The byte offset of its opening quote.
+    pub fn at(&self) -> usize {
+        self.at
     }
 }
 
@@ -268,7 +275,7 @@ impl<'a> Reader<'a> {
         let escaped = self.string()?;
         let raw = self.slice(&(start..self.at - 1));
         self.require(b':', "':'")?;
-        Ok(Key { raw, escaped })
+        Ok(Key { raw, escaped, at: start - 1 })
     }
 
     fn scalar(&mut self, kind: Kind) -> Result<(), Malformed> {

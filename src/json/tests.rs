@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Node, Reader};
+use super::{Content, Node, Reader};
 
 /// The tokens of a JSON text.
 fn tokens() -> impl Strategy<Value = Vec<String>> {
@@ -86,14 +86,16 @@ fn serde_reads(bytes: &[u8]) -> bool {
 }
 
 /// A tree as serde_json's value.
-fn to_serde(node: &Node) -> serde_json::Value {
-    match node {
-        Node::Null => serde_json::Value::Null,
-        Node::Bool(flag) => (*flag).into(),
-        Node::Number(number) => serde_json::from_str(number).unwrap(),
-        Node::String(text) => text.as_str().into(),
-        Node::Array(elements) => elements.iter().map(to_serde).collect(),
-        Node::Object(members) => members.iter().map(|(name, value)| (name.clone(), to_serde(value))).collect(),
+fn to_serde(node: &Node<'_>) -> serde_json::Value {
+    match &node.content {
+        Content::Null => serde_json::Value::Null,
+        Content::Bool(flag) => (*flag).into(),
+        Content::Number(number) => serde_json::from_str(number).unwrap(),
+        Content::String(text) => text.as_ref().into(),
+        Content::Array(elements) => elements.iter().map(to_serde).collect(),
+        Content::Object(members) => {
+            members.iter().map(|member| (member.name.to_string(), to_serde(&member.node))).collect()
+        }
     }
 }
 

@@ -29,19 +29,18 @@ impl Answer {
         }
     }
 
-    /// Whether a response of this status names a consumer.
-    pub(super) fn is_success(status: u16) -> bool {
-        (200..300).contains(&status)
-    }
-
-    /// Takes the next piece of the body; false where it is not worth taking more.
-    pub(super) fn take(&mut self, piece: &[u8]) -> bool {
+    /// Takes the next piece of the body; gives up where it is not worth taking more.
+    pub(super) fn take(mut self, host: Host, piece: &[u8]) -> Option<Self> {
         self.body.extend_from_slice(piece);
-        self.body.len() <= MAX_ANSWER
+        if self.body.len() <= MAX_ANSWER {
+            return Some(self);
+        }
+        self.give_up(host);
+        None
     }
 
     /// Counts a consumer that will not be remembered, because its answer cannot be read.
-    pub(super) fn give_up(self, host: Host) {
+    fn give_up(self, host: Host) {
         host.count(Counter::SubscriptionEvictions);
     }
 

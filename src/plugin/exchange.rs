@@ -1,8 +1,8 @@
-//! One request and its response.
+//! One request and its response: carries out what [`judgement`](crate::judgement) says.
 //!
 //! ```text
 //! headers ─▶ nobody's, or needs no reading ──────────────▶ on, untouched
-//!        └─▶ Collecting ─▶ whole body ─▶ read ─▶ decide ─▶ on, as it came or edited ─▶ Told in the response
+//!        └─▶ Collecting ─▶ whole body ─▶ judge ─▶ on, as it came or edited ─▶ Told in the response
 //!                      └─▶ over the limit, unreadable ──▶ answered, or on as it came
 //! ```
 
@@ -11,183 +11,133 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::dialect::{Dialect, Layout, Reading, Route};
+use crate::body;
+use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
-use crate::operation::{Kind, Operation, Reason, Settings, Tenant, Topic, Unreadable};
-use crate::policy::verdict::{Outcome, Verdict};
-use crate::policy::{Caller, HostHeaders, Mode, Policy, Rule, decide, decide_unreadable};
-use crate::telemetry::{Counter, Decision, HEADER, announce};
+use crate::judgement::{Effect, Entry, Guarded, enter, judge, rules, side};
+use crate::operation::{Kind, Unreadable};
+use crate::policy::rollout::Side;
+use crate::policy::{HostHeaders, Mode, Policy};
+use crate::rollout::Part;
+use crate::telemetry::{Counter, Decision, HEADER};
 
+use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
 use super::host::Host;
-
-/// The largest body that is read, in bytes. A quarter of the buffer that Envoy gives a stream by default (1 MiB), so that
-/// the limit is met here, where the client can be told in its own terms.
-const MAX_BODY: usize = 256 * 1024;
 
 /// One request and its response.
 pub(super) struct Exchange {
     host: Host,
     policy: Option<Rc<Policy>>,
+    part: Part,
     stage: Stage,
-    /// The response that is of interest, where one is.
+    /// The answer to a subscription, while it is awaited.
     answer: Option<Answer>,
+    /// The ack that a roll-out's health is told by.
+    ack: Option<Ack>,
 }
 
 enum Stage {
     /// Everything passes as it comes.
     Passing,
     /// The body is on its way in, `size` bytes so far.
-    Collecting { guarded: Guarded, size: usize },
+    Collecting { request: Collected, size: usize },
     /// The request went on edited; the response will say so.
     Told(String),
 }
 
-/// A request that a dialect reads.
-struct Guarded {
-    dialect: Dialect,
-    route: Route,
-    tenant: Tenant,
-    request_id: Option<String>,
+/// A request whose body decides, and what else its headers told.
+struct Collected {
+    guarded: Guarded,
+    side: Side,
     has_length: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(host: Host, policy: Option<Rc<Policy>>) -> Self {
-        Exchange { host, policy, stage: Stage::Passing, answer: None }
+    pub(super) fn new(host: Host, policy: Option<Rc<Policy>>, part: Part) -> Self {
+        Exchange { host, policy, part, stage: Stage::Passing, answer: None, ack: None }
     }
 
-    /// Decides on a body that arrived whole.
-    fn decide(&mut self, policy: &Policy, guarded: &Guarded, body: &[u8]) -> Action {
-        match guarded.dialect.read(&guarded.route, body) {
-            Ok(Reading { operation, .. }) if operation.settings == Settings::NONE => {
-                self.pass(guarded.dialect, Some(operation.kind))
+    /// Begins a request that a dialect reads, by its head.
+    fn begin(&mut self, policy: &Policy, head: &RequestHead, ends: bool) -> Action {
+        let guarded = match enter(policy, head, |path| self.host.property(path)) {
+            Entry::Foreign => return Action::Continue,
+            Entry::Free { dialect, route } => {
+                let operation = route.as_ref().map(|route| route.kind);
+                self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
+                self.ack = route.and_then(|route| self.watched(policy, dialect, &route, head));
+                return Action::Continue;
             }
-            Ok(Reading { mut operation, layout }) => {
-                if operation.topic.is_none() {
-                    operation.topic = self.remembered(policy, guarded);
-                }
-                let rule = rule(policy, guarded, &operation);
-                let verdict = decide(policy, rule, &operation);
-                if policy.asks_topic() {
-                    self.answer = Answer::awaited(guarded.dialect, operation);
-                }
-                self.carry_out(policy, guarded, rule, verdict, (body, &layout))
-            }
-            Err(fault) => self.unreadable(policy, guarded, fault),
-        }
-    }
-
-    /// Counts a request that asks for nothing that a policy guards.
-    fn pass(&self, dialect: Dialect, operation: Option<Kind>) -> Action {
-        self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
-        Action::Continue
-    }
-
-    /// The topic that a request's consumer reads, where it is remembered and a rule asks for it.
-    fn remembered(&self, policy: &Policy, guarded: &Guarded) -> Option<Topic> {
-        if policy.asks_topic() { remembered_topic(self.host, &guarded.route) } else { None }
-    }
-
-    fn unreadable(&mut self, policy: &Policy, guarded: &Guarded, fault: Unreadable) -> Action {
-        self.host.count(Counter::Undecidable { dialect: guarded.dialect, reason: fault.reason });
-        let operation = Operation {
-            kind: guarded.route.kind,
-            topic: guarded.route.topic.clone().or_else(|| self.remembered(policy, guarded)),
-            group: guarded.route.group.clone(),
-            settings: Settings::NONE,
+            Entry::Guarded(guarded) => guarded,
         };
-        let rule = rule(policy, guarded, &operation);
-        let verdict = decide_unreadable(rule, fault);
-        self.carry_out(policy, guarded, rule, verdict, (&[], &Layout::Unread))
-    }
-
-    /// Counts a verdict and does what it says, unless the policy only watches.
-    fn carry_out(
-        &mut self,
-        policy: &Policy,
-        guarded: &Guarded,
-        rule: &Rule,
-        verdict: Verdict,
-        (body, layout): (&[u8], &Layout),
-    ) -> Action {
-        let dialect = guarded.dialect;
-        self.host.count(Counter::Requests {
-            dialect,
-            operation: Some(guarded.route.kind),
-            decision: Decision::of(&verdict.outcome, policy.mode),
-        });
-        for finding in verdict.findings {
-            self.host.count(Counter::Violations { dialect, finding });
+        let side = side(policy, self.stage(policy), &guarded.tenant, guarded.route.group.as_ref());
+        let reads_body = guarded.route.reads_body;
+        let request = Collected { guarded, side, has_length: head.get("content-length").is_some() };
+        if ends || !reads_body {
+            return self.decide(policy, &request, Ok(&[]));
         }
-        let names = (rule.name.as_str(), policy.version.as_str());
-        let Some(told) = announce(&verdict.outcome, dialect, (body, layout), names) else {
-            return Action::Continue;
-        };
-        if policy.mode == Mode::Shadow {
-            let kind = guarded.route.kind.name();
-            self.host.log_info(&format!("ackguard: shadow: {kind}: {told}"));
-            return Action::Continue;
-        }
-        match verdict.outcome {
-            Outcome::Pass => Action::Continue,
-            Outcome::Edit(changes) => {
-                let edited = dialect
-                    .write(body, layout, &changes)
-                    .filter(|edited| self.host.replace_request_body(body.len(), edited));
-                let Some(edited) = edited else {
-                    return self.unreadable(policy, guarded, out_of_reach("edited"));
-                };
-                if policy.headers == HostHeaders::Held && guarded.has_length {
-                    let length = edited.len().to_string();
-                    self.host.set_request_header("content-length", &length);
-                }
-                self.stage = Stage::Told(told);
-                Action::Continue
-            }
-            Outcome::Reject(refusal) => {
-                let mut reply = dialect.refuse(&refusal, guarded.request_id.as_deref());
-                reply.headers.push((HEADER, told));
-                self.host.reply(&reply);
-                Action::Pause
-            }
-        }
-    }
-
-    /// Begins a request that a dialect reads.
-    fn begin(&mut self, policy: &Policy, dialect: Dialect, head: &RequestHead, ends: bool) -> Action {
-        let Some(route) = dialect.route(head) else {
-            return self.pass(dialect, None);
-        };
-        if !route.reads_body && dialect.read(&route, &[]).is_ok() {
-            // Nothing that a rule could judge: neither tenant nor rule is worth looking for.
-            return self.pass(dialect, Some(route.kind));
-        }
-        let guarded = Guarded {
-            dialect,
-            tenant: policy.tenant(head, |path| self.host.property(path)),
-            request_id: head.get("x-request-id").map(|id| String::from_utf8_lossy(id).into_owned()),
-            has_length: head.get("content-length").is_some(),
-            route,
-        };
-        if ends || !guarded.route.reads_body {
-            return self.decide(policy, &guarded, &[]);
-        }
-        if let Some(fault) = unreadable_body(head) {
-            return self.unreadable(policy, &guarded, fault);
+        if let Some(fault) = body::unreadable(head) {
+            return self.decide(policy, &request, Err(fault));
         }
         let action = match policy.headers {
             HostHeaders::Held => Action::Pause,
             HostHeaders::Streamed => {
-                if guarded.has_length && policy.mode == Mode::Enforce {
+                if request.has_length && rules(policy, side).mode == Mode::Enforce {
                     // The length may change when the headers are gone.
                     self.host.remove_request_header("content-length");
                 }
                 Action::Continue
             }
         };
-        self.stage = Stage::Collecting { guarded, size: 0 };
+        self.stage = Stage::Collecting { request, size: 0 };
         action
+    }
+
+    /// The stage that a roll-out is at.
+    fn stage(&self, policy: &Policy) -> Option<usize> {
+        policy.rollout.as_ref().and_then(|rollout| self.part.stage(&self.host, rollout))
+    }
+
+    /// The ack to watch, where this is one of a consumer that a roll-out's candidate decides for.
+    fn watched(&self, policy: &Policy, dialect: Dialect, route: &Route, head: &RequestHead) -> Option<Ack> {
+        let rollout = policy.rollout.as_ref().filter(|_| route.kind == Kind::Ack)?;
+        let stage = self.stage(policy)?;
+        let tenant = policy.tenant(head, |path| self.host.property(path));
+        let side = rollout.side(stage, &tenant, route.group.as_ref());
+        (side == Side::Candidate).then(|| Ack::sent(self.host, dialect, rollout, stage))
+    }
+
+    /// Decides on a request by its body, or by why there is none; counts, logs and does what was decided.
+    fn decide(&mut self, policy: &Policy, request: &Collected, body: Result<&[u8], Unreadable>) -> Action {
+        let guarded = &request.guarded;
+        let size = body.as_ref().map_or(0, |body| body.len());
+        let judgement = judge(policy, guarded, request.side, body, || remembered_topic(self.host, &guarded.route));
+        for counter in judgement.counters() {
+            self.host.count(counter);
+        }
+        self.host.log_shadow(&judgement.log());
+        let told = || judgement.ruling.as_ref().and_then(|ruling| ruling.told.clone()).unwrap_or_default();
+        match judgement.effect() {
+            Effect::Pass => {}
+            Effect::Edit(edited) => {
+                if !self.host.replace_request_body(size, edited) {
+                    return self.decide(policy, request, Err(Unreadable::out_of_reach("edited")));
+                }
+                if policy.headers == HostHeaders::Held && request.has_length {
+                    let length = edited.len().to_string();
+                    self.host.set_request_header("content-length", &length);
+                }
+                self.stage = Stage::Told(told());
+            }
+            Effect::Answer(reply) => {
+                self.host.reply(reply);
+                return Action::Pause;
+            }
+        }
+        if let (true, Ok(operation)) = (policy.asks_topic(), judgement.read) {
+            self.answer = Answer::awaited(guarded.dialect, operation);
+        }
+        Action::Continue
     }
 
     /// Notes that `size` bytes of the body are here; decides when it is whole, or too large.
@@ -196,25 +146,25 @@ impl Exchange {
             return Action::Continue;
         };
         *held = size;
-        if whole || size > MAX_BODY { self.collected() } else { Action::Pause }
+        if whole || size > body::MAX_BODY { self.collected() } else { Action::Pause }
     }
 
     /// Decides on what was collected.
     fn collected(&mut self) -> Action {
         let stage = std::mem::replace(&mut self.stage, Stage::Passing);
-        let (Stage::Collecting { guarded, size }, Some(policy)) = (stage, self.policy.clone()) else {
+        let (Stage::Collecting { request, size }, Some(policy)) = (stage, self.policy.clone()) else {
             return Action::Continue;
         };
-        if size > MAX_BODY {
-            return self.unreadable(&policy, &guarded, too_large(size));
+        if size > body::MAX_BODY {
+            return self.decide(&policy, &request, Err(body::too_large(size)));
         }
         let body = match size {
             0 => Some(Vec::new()),
             _ => self.host.request_body(size),
         };
         match body.filter(|body| body.len() == size) {
-            Some(body) => self.decide(&policy, &guarded, &body),
-            None => self.unreadable(&policy, &guarded, out_of_reach("read")),
+            Some(body) => self.decide(&policy, &request, Ok(&body)),
+            None => self.decide(&policy, &request, Err(Unreadable::out_of_reach("read"))),
         }
     }
 }
@@ -230,10 +180,7 @@ impl HttpContext for Exchange {
         let Some(policy) = self.policy.clone() else {
             return Action::Continue;
         };
-        match policy.dialect(&head) {
-            Some(dialect) => self.begin(&policy, dialect, &head, ends),
-            None => Action::Continue,
-        }
+        self.begin(&policy, &head, ends)
     }
 
     fn on_http_request_body(&mut self, size: usize, ends: bool) -> Action {
@@ -251,11 +198,12 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
-        if let Some(answer) = self.answer.take() {
-            match (Answer::is_success(self.host.response_status()), ends) {
-                (true, true) => answer.end(self.host),
-                (true, false) => self.answer = Some(answer),
-                (false, _) => {}
+        if self.answer.is_some() || self.ack.is_some() {
+            let success = (200..300).contains(&self.host.response_status());
+            self.answer = self.answer.take().filter(|_| success);
+            self.ack = self.ack.take().and_then(|ack| ack.answered(self.host, success));
+            if ends {
+                self.answered();
             }
         }
         if let Stage::Told(told) = &self.stage {
@@ -265,63 +213,31 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
-        if let Some(mut answer) = self.answer.take() {
-            let worth_it = size == 0 || answer.take(&self.host.response_piece(size));
-            match (worth_it, ends) {
-                (true, true) => answer.end(self.host),
-                (true, false) => self.answer = Some(answer),
-                (false, _) => answer.give_up(self.host),
-            }
+        if size > 0 && (self.answer.is_some() || self.ack.is_some()) {
+            let piece = self.host.response_piece(size);
+            self.answer = self.answer.take().and_then(|answer| answer.take(self.host, &piece));
+            self.ack = self.ack.take().and_then(|ack| ack.take(&piece));
+        }
+        if ends {
+            self.answered();
         }
         Action::Continue
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if let Some(answer) = self.answer.take() {
-            answer.end(self.host);
-        }
+        self.answered();
         Action::Continue
     }
 }
 
-fn rule<'p>(policy: &'p Policy, guarded: &Guarded, operation: &Operation) -> &'p Rule {
-    policy.rule(&Caller {
-        tenant: &guarded.tenant,
-        topic: operation.topic.as_ref(),
-        group: operation.group.as_ref(),
-        dialect: guarded.dialect,
-    })
-}
-
-/// What the headers say already of a body that cannot be read.
-fn unreadable_body(head: &RequestHead) -> Option<Unreadable> {
-    if let Some(coding) = head.content_encoding() {
-        let coding = String::from_utf8_lossy(coding);
-        return Some(Unreadable {
-            field: Some("Content-Encoding"),
-            reason: Reason::Encoding,
-            message: format!("Content-Encoding: {coding} is not identity"),
-        });
-    }
-    match head.content_length() {
-        Some(length) if length > MAX_BODY as u64 => Some(too_large(length)),
-        _ => None,
-    }
-}
-
-fn too_large(size: impl core::fmt::Display) -> Unreadable {
-    Unreadable {
-        field: None,
-        reason: Reason::TooLarge,
-        message: format!("the body has {size} bytes or more; expected at most {MAX_BODY}"),
-    }
-}
-
-/// The fault of a body that the host does not give, or does not take back.
-fn out_of_reach(attempt: &str) -> Unreadable {
-    Unreadable {
-        field: None,
-        reason: Reason::Malformed,
-        message: format!("the body could not be {attempt} at the gateway"),
+impl Exchange {
+    /// Takes what the whole answer says.
+    fn answered(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            answer.end(self.host);
+        }
+        if let Some(ack) = self.ack.take() {
+            ack.end();
+        }
     }
 }

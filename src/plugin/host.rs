@@ -8,21 +8,25 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
 use crate::http::Reply;
-use crate::subscriptions::SharedMemory;
-use crate::telemetry::Counter;
+use crate::shared_memory::SharedMemory;
+use crate::telemetry::{Counter, Gauge, LogBudget};
 
 /// Envoy, as one exchange or the root context sees it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Host;
 
 thread_local! {
-    /// The ids of counters that this virtual machine has defined; they outlive a policy.
+    /// What this virtual machine may still log of shadow mode.
+    static SHADOW_LINES: RefCell<LogBudget> = RefCell::new(LogBudget::default());
+    /// The ids of the metrics that this virtual machine has defined; they outlive a policy.
     static COUNTERS: RefCell<HashMap<Counter, u32>> = RefCell::new(HashMap::new());
+    static GAUGES: RefCell<HashMap<Gauge, u32>> = RefCell::new(HashMap::new());
 }
 
 impl SharedMemory for Host {
@@ -111,18 +115,37 @@ impl Host {
         hostcalls::get_property(path).ok()?
     }
 
-    /// Adds one to a counter, which is defined at its first use.
+    /// The time, in Unix milliseconds.
+    pub(super) fn now(self) -> u64 {
+        let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
+        since.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(0)
+    }
+
+    /// Asks for a call of the root context's `on_tick` at every `period`.
+    pub(super) fn tick_every(self, period: Duration) {
+        let _ = hostcalls::set_tick_period(period);
+    }
+
+    /// Adds one to a counter.
     pub(super) fn count(self, counter: Counter) {
-        let id = COUNTERS.with_borrow_mut(|ids| match ids.get(&counter) {
-            Some(id) => Some(*id),
-            None => {
-                let id = hostcalls::define_metric(MetricType::Counter, &counter.name()).ok()?;
-                ids.insert(counter, id);
-                Some(id)
-            }
-        });
+        let id = COUNTERS.with_borrow_mut(|ids| metric(ids, counter, MetricType::Counter, || counter.name()));
         if let Some(id) = id {
             let _ = hostcalls::increment_metric(id, 1);
+        }
+    }
+
+    /// Sets a gauge.
+    pub(super) fn gauge(self, gauge: Gauge, value: u64) {
+        let id = GAUGES.with_borrow_mut(|ids| metric(ids, gauge, MetricType::Gauge, || gauge.name().to_owned()));
+        if let Some(id) = id {
+            let _ = hostcalls::record_metric(id, value);
+        }
+    }
+
+    /// Sets a gauge to 0 where this virtual machine has set it.
+    pub(super) fn clear(self, gauge: Gauge) {
+        if let Some(id) = GAUGES.with_borrow(|ids| ids.get(&gauge).copied()) {
+            let _ = hostcalls::record_metric(id, 0);
         }
     }
 
@@ -131,8 +154,34 @@ impl Host {
         let _ = hostcalls::log(LogLevel::Error, line);
     }
 
+    /// Writes what shadow mode would have done to Envoy's log, as far as the budget for such lines goes.
+    pub(super) fn log_shadow(self, lines: &[String]) {
+        for line in lines {
+            match SHADOW_LINES.with_borrow_mut(|budget| budget.ask(self.now())) {
+                Some(0) => self.log_info(line),
+                Some(withheld) => self.log_info(&format!("{line} (and {withheld} more before)")),
+                None => {}
+            }
+        }
+    }
+
     /// Writes a line to Envoy's log.
     pub(super) fn log_info(self, line: &str) {
         let _ = hostcalls::log(LogLevel::Info, line);
     }
+}
+
+/// The host's id of a metric, which is defined at its first use.
+fn metric<K: Eq + std::hash::Hash>(
+    ids: &mut HashMap<K, u32>,
+    key: K,
+    kind: MetricType,
+    name: impl FnOnce() -> String,
+) -> Option<u32> {
+    if let Some(id) = ids.get(&key) {
+        return Some(*id);
+    }
+    let id = hostcalls::define_metric(kind, &name()).ok()?;
+    ids.insert(key, id);
+    Some(id)
 }

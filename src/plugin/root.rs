@@ -1,48 +1,129 @@
-//! The root context: one for each worker and policy. It compiles the policy and makes the exchanges.
+//! The root context: one for each worker and policy. It compiles the policy, makes the exchanges, and takes its part in a
+//! roll-out.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use crate::policy::Policy;
+use crate::hash::Hash;
+use crate::policy::{Faults, Policy};
+use crate::rollout::{Part, Standing};
+use crate::shared_memory::SharedMemory as _;
+use crate::telemetry::{Counter, Gauge};
 
+use super::ack::with_pending;
 use super::exchange::Exchange;
 use super::host::Host;
 
+/// Where the hash of the policy in force stands, so that a new one is told once and not by each worker.
+const IN_FORCE: &str = "ackguard/policy";
+
+/// How often a worker shares what it saw of a roll-out, and looks whether it is to go on. So long it takes at most until
+/// consumers that fare ill are noticed; from then on every worker's next request is on the other side.
+const TICK: Duration = Duration::from_millis(200);
+
 /// The root context. It has no policy until the host configured it; until then, everything passes.
-#[derive(Default)]
 pub(super) struct Root {
     host: Host,
     policy: Option<Rc<Policy>>,
+    part: Part,
+}
+
+impl Root {
+    pub(super) fn new(host: Host) -> Self {
+        Root { host, policy: None, part: Part::new(0) }
+    }
+
+    fn accept(&mut self, configuration: &[u8], policy: Policy) {
+        let hash = Hash::default().with(configuration).finish().to_le_bytes();
+        let (held, version) = self.host.get(IN_FORCE);
+        if held != hash && self.host.set(IN_FORCE, &hash, version) {
+            self.host.count(Counter::Reloads { accepted: true });
+            self.host.log_info(&format!("ackguard: policy {} accepted", policy.current.version));
+        }
+        if policy.rollout.is_some() {
+            self.part = Part::new(self.host.now());
+            self.host.tick_every(TICK);
+        } else {
+            self.host.clear(Gauge::RolloutState);
+        }
+        self.policy = Some(Rc::new(policy));
+    }
+
+    fn refuse(&self, faults: &Faults) {
+        self.host.count(Counter::Reloads { accepted: false });
+        let count = faults.count();
+        let noun = if count == 1 { "fault" } else { "faults" };
+        self.host.log_error(&format!("ackguard: policy refused, {count} {noun}"));
+        for fault in faults.to_string().lines() {
+            self.host.log_error(&format!("ackguard: {fault}"));
+        }
+    }
+
+    fn tell(&self, policy: &Policy, standing: &Standing) {
+        let Standing { progress, acks, transition } = standing;
+        let stage = progress.served().map_or(0, |stage| stage as u64 + 1);
+        for (gauge, value) in [
+            (Gauge::RolloutState, u64::from(progress.state.number()) + 1),
+            (Gauge::RolloutStage, stage),
+            (Gauge::RolloutElapsed, progress.elapsed / 1_000),
+            (Gauge::RolloutCandidate, progress.id & u64::from(u32::MAX)),
+            (Gauge::RolloutAcks, u64::from(acks.total)),
+            (Gauge::RolloutAcksFailed, u64::from(acks.failed)),
+            (Gauge::RolloutAcksSlow, u64::from(acks.slow)),
+        ] {
+            self.host.gauge(gauge, value);
+        }
+        let (Some(transition), Some(rollout)) = (transition, &policy.rollout) else { return };
+        self.host.count(Counter::Transitions(*transition));
+        let line = format!(
+            "ackguard: rollout of {}: {}, stage {} of {}; acks {}, failed {}, slow {}",
+            rollout.candidate.version,
+            transition.name(),
+            u64::from(progress.stage) + 1,
+            rollout.stages.len(),
+            acks.total,
+            acks.failed,
+            acks.slow
+        );
+        if transition.is_alarming() { self.host.log_error(&line) } else { self.host.log_info(&line) }
+    }
 }
 
 impl Context for Root {}
 
 impl RootContext for Root {
-    /// Takes a policy, or refuses it and logs every fault. A pure function of the configuration: Envoy runs it first on
-    /// a canary and then on every worker, and they must agree.
+    /// Takes a policy, or refuses it and logs every fault. Whether it does is a pure function of the configuration:
+    /// Envoy asks a canary first and then every worker, and they must agree.
     fn on_configure(&mut self, _size: usize) -> bool {
-        match Policy::parse(&self.host.configuration()) {
+        let configuration = self.host.configuration();
+        match Policy::parse(&configuration) {
             Ok(policy) => {
-                self.policy = Some(Rc::new(policy));
+                self.accept(&configuration, policy);
                 true
             }
             Err(faults) => {
-                let count = faults.count();
-                let noun = if count == 1 { "fault" } else { "faults" };
-                self.host.log_error(&format!("ackguard: policy refused, {count} {noun}"));
-                for fault in faults.to_string().lines() {
-                    self.host.log_error(&format!("ackguard: {fault}"));
-                }
+                self.refuse(&faults);
                 false
             }
         }
     }
 
+    fn on_tick(&mut self) {
+        let Some(policy) = self.policy.clone() else { return };
+        let Some(rollout) = &policy.rollout else { return };
+        let now = self.host.now();
+        let standing = with_pending(|pending| self.part.tick(&self.host, rollout, pending, now));
+        if let Some(standing) = standing {
+            self.tell(&policy, &standing);
+        }
+    }
+
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         let policy = self.policy.clone();
-        Some(Box::new(Exchange::new(self.host, policy)))
+        Some(Box::new(Exchange::new(self.host, policy, self.part)))
     }
 
     fn get_type(&self) -> Option<ContextType> {

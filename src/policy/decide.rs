@@ -2,14 +2,14 @@
 
 use crate::operation::{Field, Kind, Millis, Operation, Setting, Topic, Unreadable};
 
+use super::Rule;
 use super::guard::{AutoAck, Guard, Missing, Outside, Undecidable};
 use super::units::write_duration;
 use super::verdict::{Action, Change, Finding, NewValue, Outcome, Refusal, Verdict, Violation};
-use super::{Policy, Rule};
 
-/// The verdict of `rule` on an operation that was read.
-pub fn decide(policy: &Policy, rule: &Rule, operation: &Operation) -> Verdict {
-    let mut judge = Judge { policy, rule, findings: Vec::new(), changes: Vec::new(), refusal: None };
+/// The verdict of `rule` on an operation that was read; `version` is that of the rule's set, for the client.
+pub fn decide(version: &str, rule: &Rule, operation: &Operation) -> Verdict {
+    let mut judge = Judge { version, rule, findings: Vec::new(), changes: Vec::new(), refusal: None };
     judge.ack_timeout(operation);
     judge.auto_ack(operation);
     judge.max_attempts(operation);
@@ -29,7 +29,7 @@ pub fn decide_unreadable(rule: &Rule, fault: Unreadable) -> Verdict {
 }
 
 struct Judge<'a> {
-    policy: &'a Policy,
+    version: &'a str,
     rule: &'a Rule,
     findings: Vec<Finding>,
     changes: Vec<Change>,
@@ -158,8 +158,8 @@ impl Judge<'_> {
                     field,
                     found,
                     expected,
-                    rule: self.rule.name.clone(),
-                    policy: self.policy.version.clone(),
+                    rule: self.rule.name.to_string(),
+                    policy: self.version.to_owned(),
                 });
             }
             Action::Clamp | Action::Default | Action::Rewrite | Action::Inject => {

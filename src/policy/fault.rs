@@ -1,17 +1,23 @@
-//! What is wrong with a document.
+//! The faults of a document: where, and what.
 
 use core::fmt;
+
+use crate::json::Place;
+
+use super::Problem;
 
 /// How many faults are told; a document with more is beyond reading them one by one.
 const TOLD: usize = 100;
 
-/// One fault: where, what, and what was expected instead.
+/// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The path in the document, such as `rules[0].ack_timeout.min`; empty for the document as a whole.
     pub path: String,
-    /// What is wrong there, with the value and what was expected.
-    pub problem: String,
+    /// Where in the text it stands, as the tree's maker counts.
+    pub place: Place,
+    /// What is wrong there.
+    pub problem: Problem,
 }
 
 impl fmt::Display for Fault {
@@ -19,11 +25,11 @@ impl fmt::Display for Fault {
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
-        f.write_str(&self.problem)
+        self.problem.fmt(f)
     }
 }
 
-/// All faults of one document, in its order.
+/// All faults of one document, in the order of the policy's fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     found: Vec<Fault>,
@@ -31,9 +37,10 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub(super) fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
+    /// Adds a fault; its path is asked for only where it will be told.
+    pub(super) fn add(&mut self, path: impl FnOnce() -> String, place: Place, problem: Problem) {
         if self.found.len() < TOLD {
-            self.found.push(Fault { path: path.into(), problem: problem.into() });
+            self.found.push(Fault { path: path(), place, problem });
         } else {
             self.untold += 1;
         }

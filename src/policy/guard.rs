@@ -1,5 +1,7 @@
 //! What a policy holds one operation to.
 
+use std::rc::Rc;
+
 use crate::operation::Millis;
 
 /// What becomes of a value outside of its bounds.
@@ -91,7 +93,7 @@ pub struct DeadLetter {
     /// Whether a subscription must have one.
     pub required: bool,
     /// The topic to set; `{topic}` and `{group}` stand for the request's own.
-    pub topic: String,
+    pub topic: Rc<str>,
     /// For a subscription without one.
     pub missing: Missing,
 }
@@ -129,7 +131,7 @@ impl Default for Guard {
             extend: Extend { short: Outside::Allow, long: Outside::Clamp },
             auto_ack: AutoAck::Reject,
             max_attempts: MaxAttempts { min: 1, max: 16, default: 3, outside: Outside::Clamp },
-            dead_letter: DeadLetter { required: true, topic: "{topic}.dlq".to_owned(), missing: Missing::Set },
+            dead_letter: DeadLetter { required: true, topic: Rc::from("{topic}.dlq"), missing: Missing::Set },
             undecidable: Undecidable::Reject,
         }
     }

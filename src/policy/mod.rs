@@ -3,12 +3,17 @@
 //! The policy knows no wire: it sees an [`Operation`](crate::operation::Operation) and answers with a
 //! [`Verdict`](verdict::Verdict). A document is accepted whole or refused whole, with all of its faults at once.
 
+pub mod advice;
 mod compile;
 mod decide;
 mod fault;
+mod fields;
 pub mod guard;
+mod index;
 mod pattern;
+mod problem;
 mod protobuf_struct;
+pub mod rollout;
 mod rules;
 mod section;
 mod traffic;
@@ -16,17 +21,22 @@ mod units;
 pub mod verdict;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decide::{decide, decide_unreadable};
 pub use fault::{Fault, Faults};
 pub use pattern::Pattern;
-pub use rules::{Caller, Rule, Rules};
+pub use problem::Problem;
+pub use rules::{Caller, Match, Rule, Rules};
 pub use traffic::{TenantSource, TrafficMatch};
+pub use units::write_duration;
 
 use crate::dialect::Dialect;
 use crate::http::RequestHead;
+use crate::json::Node;
 use crate::operation::Tenant;
+
+use rollout::Rollout;
 
 /// The largest document, in bytes.
 pub const MAX_DOCUMENT: usize = 1 << 20;
@@ -54,29 +64,72 @@ pub enum HostHeaders {
     Streamed,
 }
 
-/// A policy in force.
+/// Rules under one version: those of a document, or those of a candidate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
+pub struct RuleSet {
     /// The operator's label.
     pub version: String,
     /// Whether verdicts are carried out.
     pub mode: Mode,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// A policy in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
     /// How the host is used.
     pub headers: HostHeaders,
+    /// The rules that hold for everybody whom no roll-out has reached.
+    pub current: RuleSet,
+    /// The rules that are being brought in.
+    pub rollout: Option<Rollout>,
     traffic: Vec<TrafficMatch>,
     tenants: Vec<TenantSource>,
-    rules: Rules,
     asks_tenant: bool,
     asks_topic: bool,
 }
 
 impl Policy {
+    fn new(
+        headers: HostHeaders,
+        traffic: Vec<TrafficMatch>,
+        tenants: Vec<TenantSource>,
+        current: RuleSet,
+        rollout: Option<Rollout>,
+    ) -> Policy {
+        let candidate = rollout.as_ref().map(|rollout| &rollout.candidate.rules);
+        let any = |asks: fn(&Rules) -> bool| asks(&current.rules) || candidate.is_some_and(asks);
+        // A roll-out's sides go by tenant.
+        let asks_tenant = rollout.is_some() || any(Rules::ask_tenant);
+        let asks_topic = any(Rules::ask_topic);
+        Policy { headers, traffic, tenants, asks_tenant, asks_topic, current, rollout }
+    }
+
     /// Reads and compiles a document: JSON, or the bytes of a `google.protobuf.Struct`.
     ///
     /// # Errors
-    /// Every fault of the document, in the document's order.
+    /// Every fault of the document.
     pub fn parse(document: &[u8]) -> Result<Policy, Faults> {
         compile::compile(document)
+    }
+
+    /// Compiles a document that was read already, be it from YAML.
+    ///
+    /// # Errors
+    /// Every fault of the document.
+    pub fn compile(document: &Node<'_>) -> Result<Policy, Faults> {
+        compile::compile_tree(document)
+    }
+
+    /// The entries of `traffic` in their order.
+    pub fn traffic(&self) -> &[TrafficMatch] {
+        &self.traffic
+    }
+
+    /// The entries of `tenant` in their order.
+    pub fn tenant_sources(&self) -> &[TenantSource] {
+        &self.tenants
     }
 
     /// The dialect that reads a request; the first match wins.
@@ -86,7 +139,7 @@ impl Policy {
 
     /// Who sends a request. `property` reads a property of the connection, by its path.
     ///
-    /// Where no rule asks for the tenant, nothing is read and everybody is anonymous.
+    /// Where nothing asks for the tenant, nothing is read and everybody is anonymous.
     pub fn tenant<F>(&self, head: &RequestHead, property: F) -> Tenant
     where
         F: FnMut(&[String]) -> Option<Vec<u8>>,
@@ -97,10 +150,5 @@ impl Policy {
     /// Whether a rule asks for the topic, so that subscriptions are worth remembering for the pulls that follow.
     pub fn asks_topic(&self) -> bool {
         self.asks_topic
-    }
-
-    /// The rule for an operation; `defaults` where none matches.
-    pub fn rule(&self, caller: &Caller<'_>) -> &Rule {
-        self.rules.first_match(caller)
     }
 }

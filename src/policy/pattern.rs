@@ -34,6 +34,14 @@ impl Pattern {
         }
     }
 
+    /// The glob as it was written, but for one of several `*` alone.
+    pub fn glob(&self) -> &str {
+        match self {
+            Pattern::Any => "*",
+            Pattern::Exact(glob) | Pattern::Glob(glob) => glob,
+        }
+    }
+
     /// Whether the whole of `text` fits. `?` takes one byte.
     pub fn fits(&self, text: &[u8]) -> bool {
         match self {

@@ -4,7 +4,9 @@
 //! whatever message the configuration holds). A Struct is unordered: members are put in the order of their names, so
 //! that every worker tells the same faults in the same order.
 
-use crate::json::{MAX_DEPTH, Node};
+use std::borrow::Cow;
+
+use crate::json::{Content, MAX_DEPTH, Member, Node};
 
 /// The wire types that a Struct is made of.
 const VARINT: u64 = 0;
@@ -13,73 +15,78 @@ const LENGTH: u64 = 2;
 
 /// The document that `bytes` hold. `None` where they are no Struct: JSON begins with `{` or whitespace, and what of
 /// that could be a Struct's first byte is never followed by a whole one.
-pub(super) fn read(bytes: &[u8]) -> Option<Node> {
+pub(super) fn read(bytes: &[u8]) -> Option<Node<'_>> {
     if bytes.is_empty() { None } else { structure(bytes, 0) }
 }
 
-fn structure(bytes: &[u8], depth: u32) -> Option<Node> {
+fn structure(bytes: &[u8], depth: u32) -> Option<Node<'_>> {
     let mut members = Vec::new();
     for field in fields(bytes) {
         match field? {
-            (1, Content::Bytes(entry)) => members.push(member(entry, depth)?),
+            (1, Wire::Bytes(entry)) => members.push(member(entry, depth)?),
             _ => return None,
         }
     }
-    members.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Some(Node::Object(members))
+    members.sort_by(|one: &Member<'_>, other| one.name.cmp(&other.name));
+    Some(placeless(Content::Object(members)))
 }
 
-fn member(bytes: &[u8], depth: u32) -> Option<(String, Node)> {
-    let mut name = String::new();
-    let mut node = Node::Null;
+fn member(bytes: &[u8], depth: u32) -> Option<Member<'_>> {
+    let mut name = "";
+    let mut node = placeless(Content::Null);
     for field in fields(bytes) {
         match field? {
-            (1, Content::Bytes(text)) => name = String::from_utf8(text.to_vec()).ok()?,
-            (2, Content::Bytes(inner)) => node = value(inner, depth)?,
+            (1, Wire::Bytes(text)) => name = core::str::from_utf8(text).ok()?,
+            (2, Wire::Bytes(inner)) => node = value(inner, depth)?,
             _ => return None,
         }
     }
-    Some((name, node))
+    Some(Member { name: Cow::Borrowed(name), place: None, node })
 }
 
-fn value(bytes: &[u8], depth: u32) -> Option<Node> {
+fn value(bytes: &[u8], depth: u32) -> Option<Node<'_>> {
     if depth >= MAX_DEPTH {
         return None;
     }
-    let mut node = Node::Null;
+    let mut node = placeless(Content::Null);
     for field in fields(bytes) {
         node = match field? {
-            (1, Content::Varint(_)) => Node::Null,
-            (2, Content::Fixed64(bits)) => Node::Number(f64::from_bits(bits).to_string()),
-            (3, Content::Bytes(text)) => Node::String(String::from_utf8(text.to_vec()).ok()?),
-            (4, Content::Varint(flag)) => Node::Bool(flag != 0),
-            (5, Content::Bytes(inner)) => structure(inner, depth + 1)?,
-            (6, Content::Bytes(inner)) => list(inner, depth + 1)?,
+            (1, Wire::Varint(_)) => placeless(Content::Null),
+            (2, Wire::Fixed64(bits)) => placeless(Content::Number(Cow::Owned(f64::from_bits(bits).to_string()))),
+            (3, Wire::Bytes(text)) => placeless(Content::String(Cow::Borrowed(core::str::from_utf8(text).ok()?))),
+            (4, Wire::Varint(flag)) => placeless(Content::Bool(flag != 0)),
+            (5, Wire::Bytes(inner)) => structure(inner, depth + 1)?,
+            (6, Wire::Bytes(inner)) => list(inner, depth + 1)?,
             _ => return None,
         };
     }
     Some(node)
 }
 
-fn list(bytes: &[u8], depth: u32) -> Option<Node> {
+fn list(bytes: &[u8], depth: u32) -> Option<Node<'_>> {
     let mut elements = Vec::new();
     for field in fields(bytes) {
         match field? {
-            (1, Content::Bytes(inner)) => elements.push(value(inner, depth)?),
+            (1, Wire::Bytes(inner)) => elements.push(value(inner, depth)?),
             _ => return None,
         }
     }
-    Some(Node::Array(elements))
+    Some(placeless(Content::Array(elements)))
 }
 
-enum Content<'a> {
+/// A Struct is no text, so nothing in it has a place.
+fn placeless(content: Content<'_>) -> Node<'_> {
+    Node { place: None, content }
+}
+
+enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of a message with their numbers; a last `None` where the bytes are no message.
-fn fields(mut rest: &[u8]) -> impl Iterator<Item = Option<(u64, Content<'_>)>> {
+fn fields(mut rest: &[u8]) -> impl Iterator<Item = Option<(u64, Wire<'_>)>> {
     core::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -92,20 +99,20 @@ fn fields(mut rest: &[u8]) -> impl Iterator<Item = Option<(u64, Content<'_>)>> {
     })
 }
 
-fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Content<'a>)> {
+fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Wire<'a>)> {
     let tag = varint(rest)?;
     let content = match tag & 7 {
-        VARINT => Content::Varint(varint(rest)?),
+        VARINT => Wire::Varint(varint(rest)?),
         FIXED64 => {
             let (bits, after) = rest.split_first_chunk()?;
             *rest = after;
-            Content::Fixed64(u64::from_le_bytes(*bits))
+            Wire::Fixed64(u64::from_le_bytes(*bits))
         }
         LENGTH => {
             let length = usize::try_from(varint(rest)?).ok()?;
             let (bytes, after) = rest.split_at_checked(length)?;
             *rest = after;
-            Content::Bytes(bytes)
+            Wire::Bytes(bytes)
         }
         _ => return None,
     };
@@ -163,17 +170,17 @@ mod tests {
             entry("unset", &[]),
         ]
         .concat();
-        let list = Node::Array(vec![Node::Number("1.5".to_owned()), Node::Bool(false)]);
-        let members = [
-            ("count", Node::Number("3".to_owned())),
-            ("flag", Node::Bool(true)),
-            ("inner", Node::Object(vec![("a".to_owned(), list)])),
-            ("null", Node::Null),
-            ("text", Node::String(long)),
-            ("unset", Node::Null),
+        let member = |name: &'static str, content| Member { name: name.into(), place: None, node: placeless(content) };
+        let list = [Content::Number("1.5".into()), Content::Bool(false)].map(placeless);
+        let members = vec![
+            member("count", Content::Number("3".into())),
+            member("flag", Content::Bool(true)),
+            member("inner", Content::Object(vec![member("a", Content::Array(list.into()))])),
+            member("null", Content::Null),
+            member("text", Content::String(long.into())),
+            member("unset", Content::Null),
         ];
-        let members = members.into_iter().map(|(name, node)| (name.to_owned(), node)).collect();
-        assert_eq!(read(&document), Some(Node::Object(members)));
+        assert_eq!(read(&document), Some(placeless(Content::Object(members))));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The rules: who is held to what. The first match wins.
 
+use std::rc::Rc;
+
 use crate::dialect::Dialect;
 use crate::operation::{Group, Tenant, Topic};
 
-use super::Pattern;
 use super::guard::Guard;
+use super::index::Index;
+use super::{Mode, Pattern};
 
 /// The name that stands for `defaults` in headers, logs and errors. No rule may have it.
 pub(super) const DEFAULTS: &str = "defaults";
@@ -22,15 +25,29 @@ pub struct Caller<'a> {
     pub dialect: Dialect,
 }
 
+impl<'a> Caller<'a> {
+    /// The names that patterns are held against: tenant, topic and group.
+    pub(super) fn names(&self) -> [Option<&'a str>; 3] {
+        let (topic, group) = (self.topic.map(|topic| topic.0.as_str()), self.group.map(|group| group.0.as_str()));
+        [Some(self.tenant.0.as_str()), topic, group]
+    }
+}
+
 /// One rule with everything that it takes from `defaults`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Its name.
-    pub name: String,
-    pub(super) tenant: Pattern,
-    pub(super) topic: Pattern,
-    pub(super) group: Pattern,
-    pub(super) dialect: Option<Dialect>,
+    pub name: Rc<str>,
+    /// Whether it decides, or is only tried beside the rule that does.
+    pub mode: Mode,
+    /// The tenants that it is for.
+    pub tenant: Pattern,
+    /// The topics.
+    pub topic: Pattern,
+    /// The consumer groups.
+    pub group: Pattern,
+    /// The wire, where it is for one alone.
+    pub dialect: Option<Dialect>,
     /// What it holds an operation to.
     pub guard: Guard,
 }
@@ -38,7 +55,8 @@ pub struct Rule {
 impl Rule {
     pub(super) fn defaults(guard: Guard) -> Rule {
         Rule {
-            name: DEFAULTS.to_owned(),
+            name: Rc::from(DEFAULTS),
+            mode: Mode::Enforce,
             tenant: Pattern::Any,
             topic: Pattern::Any,
             group: Pattern::Any,
@@ -47,19 +65,29 @@ impl Rule {
         }
     }
 
-    /// A name that nobody knows fits only `*`.
-    fn fits(&self, caller: &Caller<'_>) -> bool {
-        let names = [
-            (&self.tenant, Some(caller.tenant.0.as_str())),
-            (&self.topic, caller.topic.map(|topic| topic.0.as_str())),
-            (&self.group, caller.group.map(|group| group.0.as_str())),
-        ];
+    /// The patterns for tenant, topic and group.
+    pub fn patterns(&self) -> [&Pattern; 3] {
+        [&self.tenant, &self.topic, &self.group]
+    }
+
+    /// Whether it is for a caller. A name that nobody knows fits only `*`.
+    pub(super) fn fits(&self, caller: &Caller<'_>) -> bool {
         self.dialect.is_none_or(|dialect| dialect == caller.dialect)
-            && names.into_iter().all(|(pattern, name)| match name {
+            && self.patterns().into_iter().zip(caller.names()).all(|(pattern, name)| match name {
                 Some(name) => pattern.fits(name.as_bytes()),
                 None => *pattern == Pattern::Any,
             })
     }
+}
+
+/// What the rules have for a caller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Match<'p> {
+    /// The first rule that fits and decides; `defaults` where none does.
+    pub rule: &'p Rule,
+    /// The first rule that fits at all, where it comes before `rule` and is only tried: it would decide if all rules
+    /// did.
+    pub tried: Option<&'p Rule>,
 }
 
 /// The rules in their order, and what holds where none of them matches.
@@ -67,11 +95,22 @@ impl Rule {
 pub struct Rules {
     rules: Vec<Rule>,
     defaults: Rule,
+    index: Index,
 }
 
 impl Rules {
     pub(super) fn new(rules: Vec<Rule>, defaults: Rule) -> Rules {
-        Rules { rules, defaults }
+        Rules { index: Index::new(&rules), rules, defaults }
+    }
+
+    /// The rules in their order, without `defaults`.
+    pub fn all(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// What holds where no rule matches.
+    pub fn defaults(&self) -> &Rule {
+        &self.defaults
     }
 
     pub(super) fn ask_tenant(&self) -> bool {
@@ -82,7 +121,29 @@ impl Rules {
         self.rules.iter().any(|rule| rule.topic != Pattern::Any)
     }
 
-    pub(super) fn first_match(&self, caller: &Caller<'_>) -> &Rule {
-        self.rules.iter().find(|rule| rule.fits(caller)).unwrap_or(&self.defaults)
+    /// What the rules have for a caller.
+    pub fn lookup(&self, caller: &Caller<'_>) -> Match<'_> {
+        let mut found = Match { rule: &self.defaults, tried: None };
+        let (mut first, mut deciding) = (usize::MAX, usize::MAX);
+        self.index.candidates(caller, |index| {
+            if index >= deciding {
+                return deciding;
+            }
+            if let Some(rule) = self.rules.get(index).filter(|rule| rule.fits(caller)) {
+                if index < first {
+                    first = index;
+                    found.tried = Some(rule);
+                }
+                if rule.mode == Mode::Enforce {
+                    deciding = index;
+                    found.rule = rule;
+                }
+            }
+            deciding
+        });
+        if first == deciding {
+            found.tried = None;
+        }
+        found
     }
 }

@@ -1,10 +1,13 @@
 //! Reads one object of a document: its fields by name and type, with a fault for each that is wrong or unknown.
 
+use core::fmt;
+use std::cell::RefCell;
 use std::collections::HashSet;
 
-use crate::json::{Node, text};
+use crate::json::{Content, Member, Node, Place, text};
 use crate::operation::Millis;
 
+use super::Problem;
 use super::fault::Faults;
 use super::pattern::{MAX_PATTERN, Pattern};
 use super::units::{MAX_DURATION, duration, write_duration};
@@ -13,90 +16,164 @@ use super::units::{MAX_DURATION, duration, write_duration};
 const MAX_LABEL: usize = 64;
 /// How much of a wrong value is quoted, in characters.
 const QUOTED: usize = 60;
+/// Room for the fields that an object of the policy may have.
+const FIELDS: usize = 16;
+/// Up to so many fields of an object are compared with each other; more are put into a set.
+const FEW: usize = 16;
 
-/// An object of the document that is being read.
-pub(super) struct Section<'n, 'f> {
-    path: String,
-    members: &'n [(String, Node)],
-    known: Vec<&'static str>,
-    faults: &'f mut Faults,
+/// The way from the root of a document to a part of it. Written out only for faults: a document of ten thousand rules
+/// has a hundred thousand of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trail<'p> {
+    /// The document.
+    Root,
+    /// A field of an object.
+    Field(&'p Trail<'p>, &'p str),
+    /// An element of the list in a field of an object.
+    Element(&'p Trail<'p>, &'p str, usize),
 }
 
-impl<'n, 'f> Section<'n, 'f> {
-    /// Opens the object at `path`; a fault where `node` is no object.
-    pub(super) fn open(path: String, node: &'n Node, faults: &'f mut Faults) -> Option<Self> {
-        match node {
-            Node::Object(members) => Some(Section { path, members, known: Vec::new(), faults }),
-            other => {
-                faults.add(path, format!("{} is not an object", quoted(other)));
+impl fmt::Display for Trail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let within = |parent: &Trail<'_>, f: &mut fmt::Formatter<'_>| match parent {
+            Trail::Root => Ok(()),
+            parent => write!(f, "{parent}."),
+        };
+        match self {
+            Trail::Root => Ok(()),
+            Trail::Field(parent, name) => {
+                within(parent, f)?;
+                f.write_str(name)
+            }
+            Trail::Element(parent, name, index) => {
+                within(parent, f)?;
+                write!(f, "{name}[{index}]")
+            }
+        }
+    }
+}
+
+/// An object of the document that is being read.
+#[derive(Debug)]
+pub(super) struct Section<'n, 'p> {
+    trail: Trail<'p>,
+    place: Place,
+    members: &'n [Member<'n>],
+    known: Vec<&'static str>,
+    faults: &'p RefCell<Faults>,
+}
+
+impl<'n, 'p> Section<'n, 'p> {
+    /// Opens the object at `trail`; a fault where `node` is no object.
+    pub(super) fn open(trail: Trail<'p>, node: &'n Node<'n>, faults: &'p RefCell<Faults>) -> Option<Self> {
+        match &node.content {
+            Content::Object(members) => {
+                Some(Section { trail, place: node.place, members, known: Vec::with_capacity(FIELDS), faults })
+            }
+            _ => {
+                let problem = Problem::Wrong { found: quoted(node), expected: "an object".to_owned() };
+                faults.borrow_mut().add(|| trail.to_string(), node.place, problem);
                 None
             }
         }
     }
 
-    /// The path of a field of this object.
-    fn path(&self, name: &str) -> String {
-        match self.path.as_str() {
-            "" => name.to_owned(),
-            path => format!("{path}.{name}"),
-        }
+    /// The object at another place of the document, whose faults are told with those of this one.
+    pub(super) fn elsewhere<'q>(&self, trail: Trail<'q>, node: &'n Node<'n>) -> Option<Section<'n, 'q>>
+    where
+        'p: 'q,
+    {
+        Section::open(trail, node, self.faults)
     }
 
-    /// A fault of the field `name`, or of the object itself where `name` is empty.
-    pub(super) fn fault(&mut self, name: &str, problem: impl Into<String>) {
-        let path = if name.is_empty() { self.path.clone() } else { self.path(name) };
-        self.faults.add(path, problem);
+    /// Whether the document has had faults so far.
+    pub(super) fn any_faults(&self) -> bool {
+        self.faults.borrow().count() > 0
+    }
+
+    /// A fault of the object as a whole.
+    pub(super) fn fault_here(&self, problem: Problem) {
+        self.faults.borrow_mut().add(|| self.trail.to_string(), self.place, problem);
+    }
+
+    /// A fault of the field `name`, at its value, or at the object where it is absent.
+    pub(super) fn fault(&self, name: &str, problem: Problem) {
+        let member = self.members.iter().find(|member| member.name == name);
+        let place = member.map_or(self.place, |member| member.node.place);
+        self.fault_at(name, place, problem);
+    }
+
+    fn fault_at(&self, name: &str, place: Place, problem: Problem) {
+        self.faults.borrow_mut().add(|| Trail::Field(&self.trail, name).to_string(), place, problem);
+    }
+
+    /// A fault of the field `name`, whose value is not what is expected.
+    pub(super) fn wrong(&self, name: &str, expected: impl Into<String>) {
+        let member = self.members.iter().find(|member| member.name == name);
+        let found = member.map_or_else(String::new, |member| quoted(&member.node));
+        self.fault(name, Problem::Wrong { found, expected: expected.into() });
     }
 
     /// The value of a field, which is a known one from here on.
-    pub(super) fn get(&mut self, name: &'static str) -> Option<&'n Node> {
+    pub(super) fn get(&mut self, name: &'static str) -> Option<&'n Node<'n>> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
-        let (_, node) = self.members.iter().find(|(member, _)| member == name)?;
-        Some(node)
+        let member = self.members.iter().find(|member| member.name == name)?;
+        Some(&member.node)
+    }
+
+    /// Whether a field is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|member| member.name == name)
     }
 
     /// A fault where a field is absent that must be there.
     pub(super) fn require(&mut self, name: &'static str, expected: &str) {
         if self.get(name).is_none() {
-            self.fault(name, format!("missing; expected {expected}"));
+            self.fault(name, Problem::Missing { expected: expected.to_owned() });
         }
     }
 
     /// The object in a field.
     pub(super) fn section(&mut self, name: &'static str) -> Option<Section<'n, '_>> {
         let node = self.get(name)?;
-        let path = self.path(name);
-        Section::open(path, node, self.faults)
+        Section::open(Trail::Field(&self.trail, name), node, self.faults)
     }
 
-    /// The elements of an array in a field, each with its path.
-    pub(super) fn list(&mut self, name: &'static str) -> Option<&'n [Node]> {
-        match self.get(name)? {
-            Node::Array(elements) => Some(elements),
-            other => {
-                self.wrong(name, other, "a list");
-                None
-            }
+    /// The elements of a list in a field.
+    pub(super) fn list(&mut self, name: &'static str) -> Option<&'n [Node<'n>]> {
+        let node = self.get(name)?;
+        let elements = node.elements();
+        if elements.is_none() {
+            self.wrong(name, "a list");
         }
+        elements
+    }
+
+    /// The elements of a list in a field, where they are not more than `most`. `what` they are is for the fault.
+    pub(super) fn short_list(&mut self, name: &'static str, what: &'static str, most: usize) -> Option<&'n [Node<'n>]> {
+        let elements = self.list(name)?;
+        if elements.len() <= most {
+            return Some(elements);
+        }
+        self.fault(name, Problem::TooMany { count: elements.len(), what, most });
+        None
     }
 
     /// The object at an index of a list in a field.
-    pub(super) fn element(&mut self, name: &str, index: usize, node: &'n Node) -> Option<Section<'n, '_>> {
-        let path = format!("{}[{index}]", self.path(name));
-        Section::open(path, node, self.faults)
+    pub(super) fn element(&self, name: &'static str, index: usize, node: &'n Node<'n>) -> Option<Section<'n, '_>> {
+        Section::open(Trail::Element(&self.trail, name, index), node, self.faults)
     }
 
     /// A text of any form.
     pub(super) fn text(&mut self, name: &'static str) -> Option<&'n str> {
-        match self.get(name)? {
-            Node::String(text) => Some(text),
-            other => {
-                self.wrong(name, other, "a string");
-                None
-            }
+        let node = self.get(name)?;
+        let text = node.text();
+        if text.is_none() {
+            self.wrong(name, "a string");
         }
+        text
     }
 
     /// A name that may stand in headers and metrics.
@@ -107,8 +184,7 @@ impl<'n, 'f> Section<'n, 'f> {
         if fits {
             return Some(label);
         }
-        let expected = format!("1 to {MAX_LABEL} letters, digits and -_./:@+");
-        self.wrong(name, &Node::String(label.to_owned()), &expected);
+        self.wrong(name, format!("1 to {MAX_LABEL} letters, digits and -_./:@+"));
         None
     }
 
@@ -117,8 +193,7 @@ impl<'n, 'f> Section<'n, 'f> {
         let glob = self.text(name)?;
         let pattern = Pattern::new(glob);
         if pattern.is_none() {
-            let expected = format!("a pattern of 1 to {MAX_PATTERN} bytes");
-            self.wrong(name, &Node::String(glob.to_owned()), &expected);
+            self.wrong(name, format!("a pattern of 1 to {MAX_PATTERN} bytes"));
         }
         pattern
     }
@@ -126,14 +201,11 @@ impl<'n, 'f> Section<'n, 'f> {
     /// Puts a duration into `slot`, if the field is there.
     pub(super) fn duration(&mut self, name: &'static str, slot: &mut Millis) {
         let Some(node) = self.get(name) else { return };
-        match node {
-            Node::String(text) if duration(text).is_some_and(|millis| millis > Millis(0)) => {
-                *slot = duration(text).unwrap_or(*slot);
-            }
-            other => {
+        match node.text().and_then(duration).filter(|millis| *millis > Millis(0)) {
+            Some(millis) => *slot = millis,
+            None => {
                 let most = write_duration(MAX_DURATION);
-                let expected = format!("a duration such as \"5s\", over 0 and at most {most}");
-                self.wrong(name, other, &expected);
+                self.wrong(name, format!("a duration such as \"5s\", over 0 and at most {most}"));
             }
         }
     }
@@ -142,82 +214,103 @@ impl<'n, 'f> Section<'n, 'f> {
     pub(super) fn count(&mut self, name: &'static str, range: core::ops::RangeInclusive<i64>, slot: &mut i64) {
         let Some(node) = self.get(name) else { return };
         // A google.protobuf.Struct holds doubles only, so a whole number may arrive as `3.0`.
-        let number = match node {
-            Node::Number(number) => text::integer(number.strip_suffix(".0").unwrap_or(number)),
+        let number = match &node.content {
+            Content::Number(number) => text::integer(number.strip_suffix(".0").unwrap_or(number)),
             _ => None,
         };
         match number.filter(|number| range.contains(number)) {
             Some(number) => *slot = number,
-            None => {
-                let expected = format!("a whole number, {} to {}", range.start(), range.end());
-                self.wrong(name, node, &expected);
-            }
+            None => self.wrong(name, format!("a whole number, {} to {}", range.start(), range.end())),
         }
+    }
+
+    /// A number that `fits`, if the field is there; `expected` says which do.
+    pub(super) fn number(
+        &mut self,
+        name: &'static str,
+        fits: impl FnOnce(f64) -> bool,
+        expected: &'static str,
+    ) -> Option<f64> {
+        let node = self.get(name)?;
+        let number = match &node.content {
+            Content::Number(number) => number.parse().ok().filter(|number| fits(*number)),
+            _ => None,
+        };
+        if number.is_none() {
+            self.wrong(name, expected);
+        }
+        number
     }
 
     /// Puts a switch into `slot`, if the field is there.
     pub(super) fn flag(&mut self, name: &'static str, slot: &mut bool) {
-        match self.get(name) {
+        match self.get(name).map(|node| &node.content) {
             None => {}
-            Some(Node::Bool(flag)) => *slot = *flag,
-            Some(other) => self.wrong(name, other, "true or false"),
+            Some(Content::Bool(flag)) => *slot = *flag,
+            Some(_) => self.wrong(name, "true or false"),
         }
     }
 
     /// Puts the choice that a word stands for into `slot`, if the field is there.
     pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)], slot: &mut T) {
         let Some(node) = self.get(name) else { return };
-        let chosen = match node {
-            Node::String(word) => choices.iter().find(|(choice, _)| choice == word),
-            _ => None,
-        };
-        match chosen {
+        match node.text().and_then(|word| choices.iter().find(|(choice, _)| *choice == word)) {
             Some((_, value)) => *slot = *value,
             None => {
                 let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                self.wrong(name, node, &one_of(&words));
+                self.wrong(name, one_of(&words));
             }
         }
     }
 
-    /// Faults the fields that are part of the policy's version 1 and that this release does not act on: a policy
-    /// that seems to be in force and is not would be worse than a refused one.
-    fn unavailable(&mut self, names: &[&'static str]) {
-        for name in names {
-            if self.get(name).is_some() {
-                self.fault(name, "this release of AckGuard does not act on it; leave it out");
+    /// Faults every field that was not asked for, every one that stands twice, and those of `unavailable`, which are
+    /// part of the document's version and have no effect in this release.
+    pub(super) fn close(self, unavailable: &[&'static str]) {
+        for name in unavailable {
+            if self.has(name) {
+                self.fault(name, Problem::Unavailable);
             }
         }
-        self.known.retain(|known| !names.contains(known));
-    }
-
-    /// Faults every field that was not asked for, and every one that stands twice.
-    pub(super) fn close(mut self, unavailable: &[&'static str]) {
-        self.unavailable(unavailable);
-        let mut seen = HashSet::new();
-        for (name, _) in self.members {
-            let known = self.known.iter().chain(unavailable).any(|known| known == name);
-            if !seen.insert(name) {
-                self.fault(&shown(name), "stands more than once");
-            } else if !known {
-                let expected = one_of(&self.known);
-                self.fault(&shown(name), format!("unknown field; expected {expected}"));
+        let mut seen = Seen::new(self.members);
+        for (index, Member { name, place, .. }) in self.members.iter().enumerate() {
+            if seen.before(index, name) {
+                self.fault_at(&shown(name), *place, Problem::Repeated);
+            } else if !self.known.iter().chain(unavailable).any(|known| known == name) {
+                let known: Vec<&str> =
+                    self.known.iter().copied().filter(|known| !unavailable.contains(known)).collect();
+                self.fault_at(&shown(name), *place, Problem::Unknown { expected: one_of(&known) });
             }
         }
     }
+}
 
-    fn wrong(&mut self, name: &str, found: &Node, expected: &str) {
-        self.fault(name, format!("{} is not {expected}", quoted(found)));
+/// Which names stood before.
+enum Seen<'n> {
+    Few(&'n [Member<'n>]),
+    Many(HashSet<&'n str>),
+}
+
+impl<'n> Seen<'n> {
+    fn new(members: &'n [Member<'n>]) -> Self {
+        if members.len() <= FEW { Seen::Few(members) } else { Seen::Many(HashSet::new()) }
+    }
+
+    fn before(&mut self, index: usize, name: &'n str) -> bool {
+        match self {
+            Seen::Few(members) => members.iter().take(index).any(|member| member.name == name),
+            Seen::Many(names) => !names.insert(name),
+        }
     }
 }
 
 /// A field's name for an error message: as it is where it is a plain one, else quoted and cut.
 fn shown(name: &str) -> String {
     let plain = name.len() <= QUOTED && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if plain { name.to_owned() } else { quoted(&Node::String(name.to_owned())) }
+    if plain { name.to_owned() } else { quoted_text(name) }
 }
 
-fn one_of(words: &[&str]) -> String {
+/// Words as a choice.
+pub(super) fn one_of(words: &[&str]) -> String {
     match words {
         [] => "nothing".to_owned(),
         [word] => (*word).to_owned(),
@@ -226,21 +319,26 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// A value for an error message: as it is written, cut where it is long.
-pub(super) fn quoted(node: &Node) -> String {
-    let text = match node {
-        Node::Null => "null".to_owned(),
-        Node::Bool(flag) => flag.to_string(),
-        Node::Number(number) => number.clone(),
-        Node::String(plain) => {
-            let mut out = String::new();
-            text::quote(plain, &mut out);
-            out
-        }
-        Node::Array(_) => "a list".to_owned(),
-        Node::Object(_) => "an object".to_owned(),
-    };
+fn quoted(node: &Node<'_>) -> String {
+    match &node.content {
+        Content::Null => "null".to_owned(),
+        Content::Bool(flag) => flag.to_string(),
+        Content::Number(number) => cut(number),
+        Content::String(plain) => quoted_text(plain),
+        Content::Array(_) => "a list".to_owned(),
+        Content::Object(_) => "an object".to_owned(),
+    }
+}
+
+fn quoted_text(plain: &str) -> String {
+    let mut out = String::new();
+    text::quote(plain, &mut out);
+    cut(&out)
+}
+
+fn cut(text: &str) -> String {
     match text.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
+        None => text.to_owned(),
     }
 }

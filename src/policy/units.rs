@@ -21,7 +21,7 @@ pub(super) fn duration(text: &str) -> Option<Millis> {
 }
 
 /// Writes a duration as a person would: in the largest unit that has no remainder.
-pub(super) fn write_duration(millis: Millis) -> String {
+pub fn write_duration(millis: Millis) -> String {
     for (factor, unit) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
         if millis.0 != 0 && millis.0 % factor == 0 {
             return format!("{}{unit}", millis.0 / factor);

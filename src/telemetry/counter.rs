@@ -4,6 +4,7 @@ use crate::dialect::Dialect;
 use crate::operation::{Kind, Reason};
 use crate::policy::Mode;
 use crate::policy::verdict::{Finding, Outcome};
+use crate::rollout::Transition;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,25 @@ impl Decision {
     }
 }
 
+/// Why a ruling is only tried, beside the one that is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Its rule is in shadow.
+    Rule,
+    /// The roll-out's stage is in shadow.
+    Rollout,
+}
+
+impl Scope {
+    /// The name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Rule => "rule",
+            Scope::Rollout => "rollout",
+        }
+    }
+}
+
 /// A counter with its labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Counter {
@@ -63,6 +83,42 @@ pub enum Counter {
         /// The setting, how it was wrong and what the policy does about it.
         finding: Finding,
     },
+    /// Requests that a roll-out's candidate decided on; they are among [`Counter::Requests`] too.
+    CandidateRequests {
+        /// The wire.
+        dialect: Dialect,
+        /// What was asked.
+        operation: Kind,
+        /// What became of it.
+        decision: Decision,
+    },
+    /// Requests by what would have become of them.
+    ShadowRequests {
+        /// Why it did not.
+        scope: Scope,
+        /// The wire.
+        dialect: Dialect,
+        /// What was asked.
+        operation: Kind,
+        /// What would have become of it.
+        decision: Decision,
+    },
+    /// Settings against rules that are only tried.
+    ShadowViolations {
+        /// Why they are.
+        scope: Scope,
+        /// The wire.
+        dialect: Dialect,
+        /// The setting, how it was wrong and what would be done about it.
+        finding: Finding,
+    },
+    /// Policies that Envoy handed over.
+    Reloads {
+        /// Whether it was accepted.
+        accepted: bool,
+    },
+    /// Steps of a roll-out.
+    Transitions(Transition),
     /// Consumers whose topic had to be forgotten for newer ones, or could not be remembered at all.
     SubscriptionEvictions,
     /// Requests that could not be read.
@@ -79,23 +135,40 @@ impl Counter {
     /// Envoy's `stats_tags` can take the labels out again.
     pub fn name(&self) -> String {
         match self {
-            Counter::Requests { dialect, operation, decision } => format!(
-                "ackguard_requests_total.dialect.{}.operation.{}.decision.{}",
-                dialect.name(),
-                operation.map_or("unknown", Kind::name),
-                decision.name()
-            ),
-            Counter::Violations { dialect, finding } => format!(
-                "ackguard_violations_total.dialect.{}.field.{}.kind.{}.action.{}",
-                dialect.name(),
-                finding.field.name(),
-                finding.violation.name(),
-                finding.action.name()
-            ),
+            Counter::Requests { dialect, operation, decision } => {
+                requests("ackguard_requests_total", *dialect, operation.map_or("unknown", Kind::name), *decision)
+            }
+            Counter::CandidateRequests { dialect, operation, decision } => {
+                requests("ackguard_candidate_requests_total", *dialect, operation.name(), *decision)
+            }
+            Counter::ShadowRequests { scope, dialect, operation, decision } => {
+                let name = format!("ackguard_shadow_requests_total.scope.{}", scope.name());
+                requests(&name, *dialect, operation.name(), *decision)
+            }
+            Counter::Violations { dialect, finding } => violations("ackguard_violations_total", *dialect, finding),
+            Counter::ShadowViolations { scope, dialect, finding } => {
+                let name = format!("ackguard_shadow_violations_total.scope.{}", scope.name());
+                violations(&name, *dialect, finding)
+            }
+            Counter::Reloads { accepted } => {
+                let result = if *accepted { "accepted" } else { "refused" };
+                format!("ackguard_policy_reloads_total.result.{result}")
+            }
+            Counter::Transitions(to) => format!("ackguard_rollout_transitions_total.to.{}", to.name()),
             Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
             Counter::Undecidable { dialect, reason } => {
                 format!("ackguard_undecidable_total.dialect.{}.reason.{}", dialect.name(), reason.name())
             }
         }
     }
+}
+
+fn requests(name: &str, dialect: Dialect, operation: &str, decision: Decision) -> String {
+    format!("{name}.dialect.{}.operation.{operation}.decision.{}", dialect.name(), decision.name())
+}
+
+fn violations(name: &str, dialect: Dialect, finding: &Finding) -> String {
+    let Finding { field, violation, action } = finding;
+    let (field, violation, action) = (field.name(), violation.name(), action.name());
+    format!("{name}.dialect.{}.field.{field}.kind.{violation}.action.{action}", dialect.name())
 }

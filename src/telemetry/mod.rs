@@ -2,6 +2,10 @@
 
 mod announcement;
 mod counter;
+mod gauge;
+mod log_budget;
 
 pub use announcement::{HEADER, announce};
-pub use counter::{Counter, Decision};
+pub use counter::{Counter, Decision, Scope};
+pub use gauge::Gauge;
+pub use log_budget::LogBudget;

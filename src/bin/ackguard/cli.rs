@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::completions;
+use crate::{check, completions, explain, render, replay, rollout};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -28,6 +28,16 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Tell everything that is wrong with a policy, and everything that is unwise
+    Check(check::Args),
+    /// Tell what becomes of one request, and why
+    Explain(explain::Args),
+    /// Judge recorded traffic again: what would a policy, or a change of it, change
+    Replay(replay::Args),
+    /// Print a policy as what Envoy, Kubernetes and Istio load
+    Render(Box<render::Args>),
+    /// Look after a roll-out in a running Envoy
+    Rollout(rollout::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }

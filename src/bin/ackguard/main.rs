@@ -1,9 +1,20 @@
 //! The policy at the command line: the filter's own code, without Envoy.
 
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod check;
 mod cli;
 mod completions;
+mod diagnostic;
+mod document;
+mod explain;
+mod gateway;
+mod loaded;
+mod output;
+mod render;
+mod replay;
+mod rollout;
+mod source;
 
 use std::process::ExitCode;
 
@@ -13,6 +24,11 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Check(args) => check::perform(&args),
+        Command::Explain(args) => explain::perform(&args),
+        Command::Replay(args) => replay::perform(&args),
+        Command::Render(args) => render::perform(&args),
+        Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }

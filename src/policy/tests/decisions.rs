@@ -11,13 +11,13 @@ fn verdict(guards: &str, kind: Kind, settings: Settings) -> Verdict {
     let operation =
         Operation { kind, topic: Some(Topic("orders".to_owned())), group: Some(Group("billing".to_owned())), settings };
     let tenant = Tenant("app".to_owned());
-    let rule = policy.rule(&Caller {
+    let found = policy.current.rules.lookup(&Caller {
         tenant: &tenant,
         topic: operation.topic.as_ref(),
         group: operation.group.as_ref(),
         dialect: Dialect::Tmq,
     });
-    decide(&policy, rule, &operation)
+    decide(&policy.current.version, found.rule, &operation)
 }
 
 /// A verdict in short: what is done to which field.

@@ -7,7 +7,7 @@ use crate::operation::{Group, Millis, Tenant, Topic};
 use crate::policy::guard::{Guard, Outside};
 use crate::policy::{Caller, HostHeaders, MAX_DOCUMENT, Mode, Policy};
 
-fn faults(text: &str) -> Vec<String> {
+pub(super) fn faults(text: &str) -> Vec<String> {
     let faults = Policy::parse(text.as_bytes()).expect_err("a document with faults");
     faults.to_string().lines().map(str::to_owned).collect()
 }
@@ -22,12 +22,12 @@ fn head(path: &str, host: &str, headers: &[(&str, &[u8])]) -> RequestHead {
 #[test]
 fn what_a_document_leaves_out_is_the_default() {
     let policy = policy("");
-    assert_eq!(policy.mode, Mode::Enforce);
+    assert_eq!(policy.current.mode, Mode::Enforce);
     assert_eq!(policy.headers, HostHeaders::Streamed);
     let tenant = Tenant("anonymous".to_owned());
     let caller = Caller { tenant: &tenant, topic: None, group: None, dialect: Dialect::Tmq };
-    assert_eq!(policy.rule(&caller).guard, Guard::default());
-    assert_eq!(policy.rule(&caller).name, "defaults");
+    let rule = policy.current.rules.lookup(&caller).rule;
+    assert_eq!((&rule.guard, &*rule.name), (&Guard::default(), "defaults"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn all_faults_are_told_at_once_with_path_value_and_expectation() {
         "defaults.keepalive: this release of AckGuard does not act on it; leave it out",
         "limits: this release of AckGuard does not act on it; leave it out",
         "mode: stands more than once",
-        "rulez: unknown field; expected apiVersion, version, mode, host, traffic, tenant, defaults or rules",
+        "rulez: unknown field; expected apiVersion, version, mode, host, traffic, tenant, defaults, rules or rollout",
     ];
     assert_eq!(faults(text), expected);
 }
@@ -219,7 +219,7 @@ fn ten_thousand_rules_are_accepted() {
     let policy = policy(&format!(r#""rules":[{}]"#, rules.join(",")));
     let tenant = Tenant("t9999".to_owned());
     let caller = Caller { tenant: &tenant, topic: None, group: None, dialect: Dialect::Tmq };
-    assert_eq!(policy.rule(&caller).name, "r9999");
+    assert_eq!(&*policy.current.rules.lookup(&caller).rule.name, "r9999");
 }
 
 #[test]
@@ -284,8 +284,8 @@ fn the_first_matching_rule_decides_and_takes_the_rest_from_defaults() {
     ] {
         let (tenant, topic, group) = (Tenant(name(tenant)), topic.map(name).map(Topic), group.map(name).map(Group));
         let caller = Caller { tenant: &tenant, topic: topic.as_ref(), group: group.as_ref(), dialect: Dialect::Tmq };
-        let found = policy.rule(&caller);
-        assert_eq!(found.name, rule);
+        let found = policy.current.rules.lookup(&caller).rule;
+        assert_eq!(&*found.name, rule);
         assert_eq!(found.guard.ack_timeout.zero, Outside::Reject, "from defaults");
         if rule == "payments" {
             assert_eq!(found.guard.ack_timeout.min, Millis(10_000));

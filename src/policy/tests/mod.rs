@@ -2,7 +2,10 @@
 
 mod decisions;
 mod documents;
+mod index;
 mod laws;
+mod rollouts;
+pub(crate) mod strategies;
 
 use super::Policy;
 

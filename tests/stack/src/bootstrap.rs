@@ -183,6 +183,17 @@ impl Bootstrap {
         self
     }
 
+    /// Reads the filter by ECDS from `path`, which is the caller's to write, in place of this configuration's own
+    /// resource. The filter must come by ECDS, as in `ecds.yaml`.
+    #[must_use]
+    pub fn extension_from(mut self, path: &Path) -> Self {
+        self.extension = None;
+        let source = &mut self.filter()["config_discovery"]["config_source"]["path_config_source"];
+        source["path"] = path.display().to_string().into();
+        source["watched_directory"]["path"] = path.with_file_name("").display().to_string().into();
+        self
+    }
+
     /// The plugin's policy.
     #[must_use]
     pub fn current_policy(&self) -> Value {
@@ -192,11 +203,8 @@ impl Bootstrap {
     /// Writes all into `folder` and returns the path of the bootstrap, for `envoy -c`.
     pub(crate) fn write_to(mut self, folder: &Path) -> Result<PathBuf, BootstrapError> {
         if self.extension.is_some() {
-            let resource = folder.join(EXTENSION);
             move_extension(folder, &self.extension()?)?;
-            let filter = &mut self.filter()["config_discovery"]["config_source"]["path_config_source"];
-            filter["path"] = resource.display().to_string().into();
-            filter["watched_directory"]["path"] = resource.with_file_name("").display().to_string().into();
+            self = self.extension_from(&folder.join(EXTENSION));
         }
         let path = folder.join("bootstrap.json");
         write_json(&path, &self.document)?;

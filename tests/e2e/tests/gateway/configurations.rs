@@ -5,15 +5,16 @@ use e2e::gateway::{Gateway, Setup, shipped};
 use e2e::request::Request;
 use stack::{Bootstrap, HostMode, until};
 
-const UPDATES: &str = "extension_config_discovery.http_filter.ackguard";
+/// What Envoy counts of the filter's updates.
+pub(crate) const UPDATES: &str = "extension_config_discovery.http_filter.ackguard";
 
 /// A subscribe whose zero ack timeout comes to the policy's default.
-fn subscribe() -> Vec<u8> {
+pub(crate) fn subscribe() -> Vec<u8> {
     Request::subscribe("g").body(r#"{"topic":"orders","ackTimeout":0,"deadLetterTopic":"d"}"#)
 }
 
 /// Checks that every worker clamps zero to `to` by the policy `version`, with no other status on the way.
-async fn check_guarded(gateway: &Gateway, to: &str, version: &str) {
+pub(crate) async fn check_guarded(gateway: &Gateway, to: &str, version: &str) {
     let told = format!("clamp; field=ackTimeout; from=0; to={to}; rule=defaults; policy={version}");
     for response in gateway.by_every_worker(&subscribe()).await {
         assert_eq!((response.head.status(), response.header("x-ackguard")), (200, Some(told.clone())));
@@ -23,7 +24,7 @@ async fn check_guarded(gateway: &Gateway, to: &str, version: &str) {
 }
 
 /// Waits until every worker serves the policy `version`: Envoy hands an update to each of them in its own time.
-async fn await_policy(gateway: &Gateway, version: &str) {
+pub(crate) async fn await_policy(gateway: &Gateway, version: &str) {
     let policy = format!("; policy={version}");
     let told = |told: Option<String>| told.is_some_and(|told| told.ends_with(&policy));
     until(&policy, async || {
@@ -104,5 +105,9 @@ async fn a_new_policy_takes_effect_and_a_broken_one_leaves_the_old_in_force() {
     updated("update_success", before + 2).await;
     await_policy(&gateway, "fourth").await;
     check_guarded(&gateway, "13000", "fourth").await;
+    for (result, count) in [("accepted", 3), ("refused", 1)] {
+        let counted = gateway.count(&format!("ackguard_policy_reloads_total.result.{result}")).await;
+        assert_eq!(counted, count, "{result}: each policy once, whatever the number of workers");
+    }
     gateway.end().await;
 }

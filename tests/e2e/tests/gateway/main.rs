@@ -1,6 +1,7 @@
 //! The built filter in real Envoy with two workers. Every test that is about a decision runs in both host modes.
 
 mod ack_timeout;
+mod config_map;
 mod configurations;
 mod disconnects;
 mod hostile;
@@ -11,6 +12,8 @@ mod overrides;
 mod passing;
 mod policies;
 mod reload;
+mod rendered;
+mod rollout;
 mod routing;
 mod rules;
 mod settings;

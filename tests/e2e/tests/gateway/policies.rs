@@ -67,14 +67,13 @@ async fn every_fault_of_a_policy_is_told_with_path_value_and_expectation() {
 async fn fields_that_this_release_does_not_act_on_are_refused() {
     let log = refusal(changed(|policy| {
         policy["limits"] = json!([]);
-        policy["rollout"] = json!({});
         policy["tenant"] = json!([{ "access_key": true }]);
         for field in ["signed", "late_ack", "keepalive", "ack_rescue", "max_in_flight"] {
             policy["defaults"][field] = json!({});
         }
     }))
     .await;
-    let fields = ["limits", "rollout", "tenant[0].access_key"].map(str::to_owned);
+    let fields = ["limits", "tenant[0].access_key"].map(str::to_owned);
     let guards =
         ["signed", "late_ack", "keepalive", "ack_rescue", "max_in_flight"].map(|field| format!("defaults.{field}"));
     let faults: Vec<String> = fields

@@ -1,0 +1,167 @@
+//! One recorded request with its response, as the captures' formats have it.
+
+use std::borrow::Cow;
+
+use ackguard::http::RequestHead;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+
+use crate::explain::request::head;
+
+/// A request and what it was answered.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    /// The request's body.
+    pub(super) body: Vec<u8>,
+    /// The status and the body of the response, where one was recorded.
+    pub(super) response: Option<(u16, Vec<u8>)>,
+}
+
+impl Exchange {
+    /// The head as Envoy shows it to the filter.
+    pub(super) fn head(&self) -> RequestHead {
+        let named =
+            |wanted: &str| self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        head(&self.method, &self.target, named(":scheme").unwrap_or("http"), headers)
+    }
+}
+
+/// A line of a capture in JSON Lines. What is not named here is ignored.
+#[derive(Deserialize)]
+pub(super) struct Record<'a> {
+    #[serde(borrow)]
+    request: RecordedRequest<'a>,
+    #[serde(borrow, default)]
+    response: Option<RecordedResponse<'a>>,
+}
+
+#[derive(Deserialize)]
+struct RecordedRequest<'a> {
+    method: String,
+    target: String,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(borrow, default)]
+    body_b64: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    body_text: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct RecordedResponse<'a> {
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(borrow, default)]
+    body_b64: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    body_text: Option<Cow<'a, str>>,
+}
+
+impl Record<'_> {
+    /// The exchange that the line records.
+    ///
+    /// # Errors
+    /// When a body is not the base64 that it should be.
+    pub(super) fn into_exchange(self) -> Result<Exchange, String> {
+        let Record { request, response } = self;
+        let response = match response {
+            Some(RecordedResponse { status: Some(status), body_b64, body_text }) => {
+                Some((status, bytes(body_b64.as_deref(), body_text.as_deref(), "response.body_b64")?))
+            }
+            _ => None,
+        };
+        Ok(Exchange {
+            body: bytes(request.body_b64.as_deref(), request.body_text.as_deref(), "request.body_b64")?,
+            method: request.method,
+            target: request.target,
+            headers: request.headers,
+            response,
+        })
+    }
+}
+
+/// An entry of a HAR file, version 1.2. What is not named here is ignored.
+#[derive(Deserialize)]
+pub(super) struct HarEntry {
+    request: HarRequest,
+    #[serde(default)]
+    response: Option<HarResponse>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HarRequest {
+    method: String,
+    url: String,
+    #[serde(default)]
+    headers: Vec<HarHeader>,
+    #[serde(default)]
+    post_data: Option<HarContent>,
+}
+
+#[derive(Deserialize)]
+struct HarHeader {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct HarResponse {
+    status: i64,
+    #[serde(default)]
+    content: Option<HarContent>,
+}
+
+#[derive(Deserialize)]
+struct HarContent {
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    encoding: Option<String>,
+}
+
+impl HarContent {
+    fn bytes(self, name: &str) -> Result<Vec<u8>, String> {
+        match self.encoding.as_deref() {
+            Some("base64") => bytes(self.text.as_deref(), None, name),
+            _ => bytes(None, self.text.as_deref(), name),
+        }
+    }
+}
+
+impl HarEntry {
+    /// The exchange that the entry records.
+    ///
+    /// # Errors
+    /// When a body is not the base64 that it should be.
+    pub(super) fn into_exchange(self) -> Result<Exchange, String> {
+        let HarEntry { request, response } = self;
+        let body = request.post_data.map(|data| data.bytes("request.postData.text")).transpose()?;
+        let response = match response {
+            // Browsers write 0, and other figures that are no status, where no response came.
+            Some(HarResponse { status, content }) => match u16::try_from(status) {
+                Ok(status) if status > 0 => {
+                    let body = content.map(|content| content.bytes("response.content.text")).transpose()?;
+                    Some((status, body.unwrap_or_default()))
+                }
+                _ => None,
+            },
+            None => None,
+        };
+        let target = request.url.split('#').next().unwrap_or_default().to_owned();
+        let headers = request.headers.into_iter().map(|header| (header.name, header.value)).collect();
+        Ok(Exchange { method: request.method, target, headers, body: body.unwrap_or_default(), response })
+    }
+}
+
+fn bytes(base64: Option<&str>, text: Option<&str>, name: &str) -> Result<Vec<u8>, String> {
+    match base64 {
+        Some(base64) => BASE64_STANDARD.decode(base64).map_err(|fault| format!("{name}: {fault}")),
+        None => Ok(text.unwrap_or_default().as_bytes().to_vec()),
+    }
+}

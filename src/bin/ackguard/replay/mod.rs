@@ -1,0 +1,178 @@
+//! `ackguard replay`: recorded traffic, judged again.
+
+mod capture;
+mod changes;
+mod exchange;
+mod machine;
+mod tally;
+mod text;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::explain::check_stage;
+use crate::gateway::Gateway;
+use crate::loaded::{self, Loaded};
+use crate::output::{self, UNREAD};
+
+use capture::{Format, Sink};
+use changes::Changes;
+use exchange::Exchange;
+use tally::{Tally, Told, told};
+
+/// How many records that could not be read are told one by one.
+const TOLD: u64 = 10;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ackguard replay policy.yaml traffic.jsonl
+  ackguard replay policy.yaml traffic.har                       as browsers and proxies save it
+  ackguard replay policy.yaml traffic.jsonl --against next.yaml      what a change would change
+  ackguard replay policy.yaml traffic.jsonl --against policy.yaml --against-stage 0     ... its roll-out's first stage
+  zcat traffic.jsonl.gz | ackguard replay policy.yaml - --json | jq .rows
+
+A capture is JSON Lines or HAR 1.2. A line is {\"request\": {\"method\", \"target\", \"headers\": [[name, value], ...], \"body_text\" or
+\"body_b64\"}, \"response\": {\"status\", \"body_text\" or \"body_b64\"}}; other fields are ignored. Answers to subscriptions teach the
+topics of later pulls, as they do in the filter.
+Exit status: 0 when the capture was replayed, 1 when a policy is refused, 2 when a file or all of the capture cannot be read.")]
+pub(crate) struct Args {
+    /// The policy: JSON or YAML, or an Envoy or Istio configuration with one inside
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
+    /// The recorded traffic; - is standard input
+    #[arg(value_name = "CAPTURE")]
+    capture: PathBuf,
+    /// Another policy: tell what it would do otherwise
+    #[arg(long, value_name = "POLICY2")]
+    against: Option<PathBuf>,
+    /// The stage that the policy's roll-out is at, from 0; before any stage if left out
+    #[arg(long, value_name = "N")]
+    stage: Option<usize>,
+    /// The same for the other policy
+    #[arg(long, value_name = "N", requires = "against")]
+    against_stage: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+struct Replayed<'p> {
+    loaded: &'p Loaded<'p>,
+    stage: Option<usize>,
+    gateway: Gateway<'p>,
+    tally: Tally,
+    other: Option<Other<'p>>,
+    /// Records that were read.
+    records: u64,
+    /// Of these, the ones that no dialect reads.
+    foreign: u64,
+    /// Records that could not be read.
+    unread: u64,
+    format: Format,
+}
+
+/// The second policy.
+struct Other<'p> {
+    loaded: &'p Loaded<'p>,
+    stage: Option<usize>,
+    gateway: Gateway<'p>,
+    tally: Tally,
+    changes: Changes,
+}
+
+/// Replays a capture.
+pub(crate) fn perform(args: &Args) -> ExitCode {
+    let replayed = || -> Result<ExitCode, ExitCode> {
+        let source = loaded::open(&args.policy)?;
+        let loaded = loaded::compile(&source)?;
+        check_stage(args.stage, &loaded)?;
+        let other_source = args.against.as_deref().map(loaded::open).transpose()?;
+        let other = other_source.as_ref().map(loaded::compile).transpose()?;
+        if let Some(other) = &other {
+            check_stage(args.against_stage, other)?;
+        }
+        let mut replayed = Replayed {
+            loaded: &loaded,
+            stage: args.stage,
+            gateway: Gateway::new(&loaded.policy, args.stage),
+            tally: Tally::default(),
+            other: other.as_ref().map(|loaded| Other {
+                loaded,
+                stage: args.against_stage,
+                gateway: Gateway::new(&loaded.policy, args.against_stage),
+                tally: Tally::default(),
+                changes: Changes::default(),
+            }),
+            records: 0,
+            foreign: 0,
+            unread: 0,
+            format: Format::JsonLines,
+        };
+        if let Err(fault) = capture::read(&args.capture, &mut replayed) {
+            output::complain(&args.capture, &fault);
+            return Err(ExitCode::from(UNREAD));
+        }
+        if replayed.unread > TOLD {
+            anstream::eprintln!("and {} more that cannot be read", replayed.unread - TOLD);
+        }
+        if replayed.records == 0 {
+            output::complain(&args.capture, &"no record in it can be read");
+            return Err(ExitCode::from(UNREAD));
+        }
+        Ok(output::perform(|out| tell(args, &replayed, out)))
+    };
+    replayed().unwrap_or_else(|code| code)
+}
+
+fn tell(args: &Args, replayed: &Replayed<'_>, out: &mut impl Write) -> io::Result<ExitCode> {
+    if args.json {
+        writeln!(out, "{:#}", machine::report(replayed))?;
+    } else {
+        text::write(replayed, out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Sink for Replayed<'_> {
+    fn take(&mut self, format: Format, number: u64, exchange: Result<Exchange, String>) {
+        self.format = format;
+        match exchange {
+            Ok(exchange) => self.replay(number, &exchange),
+            Err(fault) => {
+                self.unread += 1;
+                if self.unread <= TOLD {
+                    anstream::eprintln!("{} {number}: {fault}", format.unit());
+                }
+            }
+        }
+    }
+}
+
+impl Replayed<'_> {
+    fn replay(&mut self, number: u64, exchange: &Exchange) {
+        self.records += 1;
+        let before = judge(&self.gateway, exchange, &mut self.tally);
+        self.foreign += u64::from(before.is_none());
+        if let Some(other) = &mut self.other {
+            let after = judge(&other.gateway, exchange, &mut other.tally);
+            other.changes.add(number, before.as_ref(), after.as_ref());
+        }
+    }
+}
+
+/// Judges an exchange, counts it, and learns from its answer.
+fn judge(gateway: &Gateway<'_>, exchange: &Exchange, tally: &mut Tally) -> Option<Told> {
+    let head = exchange.head();
+    // A capture tells nothing of the connection.
+    let judged = gateway.judge(&head, &exchange.body, |_| None, None);
+    if let Some((status, answer)) = &exchange.response {
+        gateway.answered(&judged, *status, answer);
+    }
+    let told = told(gateway.policy(), &head, &judged)?;
+    tally.add(&told);
+    Some(told)
+}

@@ -1,0 +1,156 @@
+//! What a policy does to a capture, counted.
+
+use std::collections::BTreeMap;
+
+use ackguard::http::RequestHead;
+use ackguard::judgement::Judgement;
+use ackguard::policy::verdict::{Action, Outcome, Refusal};
+use ackguard::policy::{Mode, Policy};
+use ackguard::telemetry::{Decision, Scope};
+
+use crate::gateway::{Judged, decision};
+use crate::output::visible;
+
+/// The most rows that are told apart; a capture may name more tenants than fit into memory.
+const MAX_ROWS: usize = 10_000;
+/// What stands for the tenants beyond that.
+const OTHERS: &str = "(others)";
+
+/// Every decision in the order of the columns.
+pub(super) const DECISIONS: [Decision; 5] =
+    [Decision::Pass, Decision::Edit, Decision::Reject, Decision::WouldEdit, Decision::WouldReject];
+
+/// Who asked for what, and which rule decided.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) tenant: String,
+    pub(super) operation: String,
+    pub(super) rule: String,
+}
+
+/// What one policy made of one request, as it is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) key: Key,
+    pub(super) decision: Decision,
+    /// What the client is told, or would be.
+    pub(super) header: Option<String>,
+    /// What it comes to, without the names of rules and of versions.
+    pub(super) outcome: Outcome,
+    violations: Vec<Violation>,
+    tried: Vec<(Scope, String, Decision)>,
+}
+
+/// What a policy made of a request. None where no dialect reads it.
+pub(super) fn told(policy: &Policy, head: &RequestHead, judged: &Judged<'_>) -> Option<Told> {
+    let key = |operation: String, rule: &str| Key {
+        tenant: visible(policy.tenant(head, |_| None).0.as_bytes()),
+        operation,
+        rule: rule.to_owned(),
+    };
+    match judged {
+        Judged::Foreign => None,
+        Judged::Free { dialect, route } => {
+            let kind = route.as_ref().map_or("unknown", |route| route.kind.name());
+            Some(Told {
+                key: key(format!("{} {kind}", dialect.name()), ""),
+                decision: Decision::Pass,
+                header: None,
+                outcome: Outcome::Pass,
+                violations: Vec::new(),
+                tried: Vec::new(),
+            })
+        }
+        Judged::Guarded { guarded, judgement } => {
+            let ruling = judgement.ruling.as_ref();
+            let operation = format!("{} {}", guarded.dialect.name(), judgement.kind.name());
+            let tried = judgement.trials.iter().map(|trial| {
+                let decision = Decision::of(&trial.ruling.verdict.outcome, Mode::Shadow);
+                (trial.scope, trial.ruling.rule.name.to_string(), decision)
+            });
+            Some(Told {
+                key: key(operation, ruling.map_or("", |ruling| &ruling.rule.name)),
+                decision: decision(judgement),
+                header: ruling.and_then(|ruling| ruling.told.clone()),
+                outcome: ruling.map_or(Outcome::Pass, |ruling| unnamed(&ruling.verdict.outcome)),
+                violations: violations(judgement),
+                tried: tried.collect(),
+            })
+        }
+    }
+}
+
+/// An outcome without what names the policy that it is of, so that two policies' can be compared.
+fn unnamed(outcome: &Outcome) -> Outcome {
+    let mut outcome = outcome.clone();
+    if let Outcome::Reject(Refusal::Setting { rule, policy, .. }) = &mut outcome {
+        rule.clear();
+        policy.clear();
+    }
+    outcome
+}
+
+/// The settings that are against the policy, or why they cannot be read.
+fn violations(judgement: &Judgement<'_>) -> Vec<Violation> {
+    let Some(ruling) = &judgement.ruling else {
+        return Vec::new();
+    };
+    if let Err(fault) = &judgement.read {
+        let action = if ruling.verdict.outcome == Outcome::Pass { "forward" } else { Action::Reject.name() };
+        return vec![(fault.field.unwrap_or("body"), fault.reason.name(), action)];
+    }
+    let findings = ruling.verdict.findings.iter();
+    findings.map(|finding| (finding.field.name(), finding.violation.name(), finding.action.name())).collect()
+}
+
+/// How often each decision was made, in the order of [`DECISIONS`].
+pub(super) type Counts = [u64; DECISIONS.len()];
+
+/// A violation: the name of its field, what is wrong, and what is done.
+pub(super) type Violation = (&'static str, &'static str, &'static str);
+
+/// The counts of one policy.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// By tenant, operation and rule.
+    pub(super) rows: BTreeMap<Key, Counts>,
+    /// By tenant, operation, rule and violation.
+    pub(super) violations: BTreeMap<(Key, Violation), u64>,
+    /// What was only tried, by why and by which rule.
+    pub(super) tried: BTreeMap<(&'static str, String), Counts>,
+}
+
+impl Tally {
+    /// Counts a request.
+    pub(super) fn add(&mut self, told: &Told) {
+        let mut key = told.key.clone();
+        if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&key) {
+            OTHERS.clone_into(&mut key.tenant);
+        }
+        for violation in &told.violations {
+            *self.violations.entry((key.clone(), *violation)).or_default() += 1;
+        }
+        count(self.rows.entry(key).or_default(), told.decision);
+        for (scope, rule, decision) in &told.tried {
+            count(self.tried.entry((scope.name(), rule.clone())).or_default(), *decision);
+        }
+    }
+
+    /// All decisions together.
+    pub(super) fn sum(&self) -> Counts {
+        let mut sum = Counts::default();
+        for counts in self.rows.values() {
+            for (sum, count) in sum.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        sum
+    }
+}
+
+fn count(counts: &mut Counts, decision: Decision) {
+    let columns = DECISIONS.iter().zip(counts);
+    for (_, count) in columns.filter(|(column, _)| **column == decision) {
+        *count += 1;
+    }
+}

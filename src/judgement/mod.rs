@@ -1,0 +1,272 @@
+//! One request's whole way, without a host: from its head and body to what goes on to the broker or back to the client.
+//!
+//! ```text
+//! head ─▶ enter ─▶ Foreign, Free: on, as it came
+//!              └─▶ Guarded ─ body ─▶ judge ─▶ Judgement: a ruling, and what else was tried beside it
+//! ```
+//!
+//! The plugin carries a judgement out; the command line shows it. What is only tried is ruled on in the same way as what
+//! is carried out, so that shadow counts what enforce would do.
+
+#[cfg(test)]
+mod tests;
+
+use crate::dialect::{Dialect, Layout, Route};
+use crate::http::{Reply, RequestHead};
+use crate::operation::{Group, Kind, Operation, Settings, Tenant, Topic, Unreadable};
+use crate::policy::rollout::Side;
+use crate::policy::verdict::{Outcome, Refusal, Verdict};
+use crate::policy::{Caller, Mode, Policy, Rule, RuleSet, decide, decide_unreadable};
+use crate::telemetry::{Counter, Decision, HEADER, Scope, announce};
+
+/// What a request's head tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// No dialect reads it.
+    Foreign,
+    /// A dialect reads it, and nothing that it may ask for is guarded.
+    Free {
+        /// The wire.
+        dialect: Dialect,
+        /// What is asked; none where the wire does not define it.
+        route: Option<Route>,
+    },
+    /// Its body decides.
+    Guarded(Guarded),
+}
+
+/// A request that a rule judges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// The wire.
+    pub dialect: Dialect,
+    /// What is asked.
+    pub route: Route,
+    /// Who asks.
+    pub tenant: Tenant,
+    /// The gateway's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// Reads a request's head. `property` reads a property of the connection, by its path.
+pub fn enter<F>(policy: &Policy, head: &RequestHead, property: F) -> Entry
+where
+    F: FnMut(&[String]) -> Option<Vec<u8>>,
+{
+    let Some(dialect) = policy.dialect(head) else {
+        return Entry::Foreign;
+    };
+    let Some(route) = dialect.route(head) else {
+        return Entry::Free { dialect, route: None };
+    };
+    if !route.reads_body && dialect.read(&route, &[]).is_ok() {
+        // Nothing that a rule could judge: neither tenant nor rule is worth looking for.
+        return Entry::Free { dialect, route: Some(route) };
+    }
+    let tenant = policy.tenant(head, property);
+    let request_id = head.get("x-request-id").map(|id| String::from_utf8_lossy(id).into_owned());
+    Entry::Guarded(Guarded { dialect, route, tenant, request_id })
+}
+
+/// Which rules a consumer is held to, where a roll-out is at the stage of this index.
+pub fn side(policy: &Policy, stage: Option<usize>, tenant: &Tenant, group: Option<&Group>) -> Side {
+    match (&policy.rollout, stage) {
+        (Some(rollout), Some(stage)) => rollout.side(stage, tenant, group),
+        _ => Side::Current,
+    }
+}
+
+/// The rules of a side.
+pub fn rules(policy: &Policy, side: Side) -> &RuleSet {
+    match (&policy.rollout, side) {
+        (Some(rollout), Side::Candidate) => &rollout.candidate,
+        _ => &policy.current,
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It goes on as it came.
+    Pass,
+    /// It goes on with this body.
+    Edit(Vec<u8>),
+    /// It is answered.
+    Answer(Reply),
+}
+
+/// What one rule makes of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ruling<'p> {
+    /// The rules that it is of.
+    pub set: &'p RuleSet,
+    /// The rule.
+    pub rule: &'p Rule,
+    /// What it finds.
+    pub verdict: Verdict,
+    /// What follows from it.
+    pub effect: Effect,
+    /// What the client is told: the value of the header `x-ackguard`.
+    pub told: Option<String>,
+}
+
+/// A ruling that changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial<'p> {
+    /// Why it is only tried.
+    pub scope: Scope,
+    /// What would be done.
+    pub ruling: Ruling<'p>,
+}
+
+/// The judgement on one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement<'p> {
+    /// The wire.
+    pub dialect: Dialect,
+    /// What kind of operation it is.
+    pub kind: Kind,
+    /// What was read.
+    pub read: Result<Operation, Unreadable>,
+    /// Which rules it is held to.
+    pub side: Side,
+    /// The ruling; none where it asks for nothing that is guarded.
+    pub ruling: Option<Ruling<'p>>,
+    /// What was tried beside it.
+    pub trials: Vec<Trial<'p>>,
+}
+
+/// Judges a request by its body, or by why there is none to be read. `topic` is asked where the request names none: it is
+/// the one that its consumer subscribed to.
+pub fn judge<'p>(
+    policy: &'p Policy,
+    guarded: &Guarded,
+    side: Side,
+    body: Result<&[u8], Unreadable>,
+    topic: impl FnOnce() -> Option<Topic>,
+) -> Judgement<'p> {
+    let Guarded { dialect, route, tenant, .. } = guarded;
+    let bytes = *body.as_ref().unwrap_or(&&[][..]);
+    let (mut read, layout) = match body.and_then(|body| dialect.read(route, body)) {
+        Ok(reading) => (Ok(reading.operation), reading.layout),
+        Err(fault) => (Err(fault), Layout::Unread),
+    };
+    let mut judgement =
+        Judgement { dialect: *dialect, kind: route.kind, read: read.clone(), side, ruling: None, trials: Vec::new() };
+    if read.as_ref().is_ok_and(|operation| operation.settings == Settings::NONE) {
+        return judgement;
+    }
+    let named = read.as_ref().map_or(route.topic.as_ref(), |operation| operation.topic.as_ref());
+    let topic = named.cloned().or_else(|| if policy.asks_topic() { topic() } else { None });
+    if let Ok(operation) = &mut read {
+        operation.topic = topic.clone();
+    }
+    let caller = Caller { tenant, topic: topic.as_ref(), group: route.group.as_ref(), dialect: *dialect };
+    let request = Request { guarded, read: &read, body: bytes, layout: &layout };
+    let set = rules(policy, side);
+    let found = set.rules.lookup(&caller);
+    judgement.ruling = Some(request.ruling(set, found.rule));
+    if let Some(tried) = found.tried {
+        judgement.trials.push(Trial { scope: Scope::Rule, ruling: request.ruling(set, tried) });
+    }
+    if let (Some(rollout), Side::Tried) = (&policy.rollout, side) {
+        let rule = rollout.candidate.rules.lookup(&caller).rule;
+        judgement.trials.push(Trial { scope: Scope::Rollout, ruling: request.ruling(&rollout.candidate, rule) });
+    }
+    judgement.read = read;
+    judgement
+}
+
+/// A request as the rules see it, one after the other.
+struct Request<'r> {
+    guarded: &'r Guarded,
+    read: &'r Result<Operation, Unreadable>,
+    body: &'r [u8],
+    layout: &'r Layout,
+}
+
+impl Request<'_> {
+    fn ruling<'p>(&self, set: &'p RuleSet, rule: &'p Rule) -> Ruling<'p> {
+        let mut verdict = match self.read {
+            Ok(operation) => decide(&set.version, rule, operation),
+            Err(fault) => decide_unreadable(rule, fault.clone()),
+        };
+        let dialect = self.guarded.dialect;
+        let effect = match &verdict.outcome {
+            Outcome::Pass => Effect::Pass,
+            Outcome::Reject(refusal) => self.refused(refusal),
+            Outcome::Edit(changes) => match dialect.write(self.body, self.layout, changes) {
+                Some(edited) => Effect::Edit(edited),
+                None => {
+                    // The layout is that of this body; without a way to edit it, it is as good as unread.
+                    verdict = decide_unreadable(rule, Unreadable::out_of_reach("edited"));
+                    match &verdict.outcome {
+                        Outcome::Reject(refusal) => self.refused(refusal),
+                        _ => Effect::Pass,
+                    }
+                }
+            },
+        };
+        let told = announce(&verdict.outcome, dialect, (self.body, self.layout), (&rule.name, &set.version));
+        let effect = match effect {
+            Effect::Answer(mut reply) => {
+                reply.headers.extend(told.clone().map(|told| (HEADER, told)));
+                Effect::Answer(reply)
+            }
+            effect => effect,
+        };
+        Ruling { set, rule, verdict, effect, told }
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Effect {
+        Effect::Answer(self.guarded.dialect.refuse(refusal, self.guarded.request_id.as_deref()))
+    }
+}
+
+impl Judgement<'_> {
+    /// What is done to the request: what the ruling says, unless its whole set of rules only watches.
+    pub fn effect(&self) -> &Effect {
+        match &self.ruling {
+            Some(ruling) if ruling.set.mode == Mode::Enforce => &ruling.effect,
+            _ => &Effect::Pass,
+        }
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> Vec<Counter> {
+        let (dialect, kind) = (self.dialect, self.kind);
+        let mut counters = Vec::new();
+        if let Err(fault) = &self.read {
+            counters.push(Counter::Undecidable { dialect, reason: fault.reason });
+        }
+        let decision = self
+            .ruling
+            .as_ref()
+            .map_or(Decision::Pass, |ruling| Decision::of(&ruling.verdict.outcome, ruling.set.mode));
+        counters.push(Counter::Requests { dialect, operation: Some(kind), decision });
+        if self.side == Side::Candidate && self.ruling.is_some() {
+            counters.push(Counter::CandidateRequests { dialect, operation: kind, decision });
+        }
+        let findings = self.ruling.iter().flat_map(|ruling| &ruling.verdict.findings);
+        counters.extend(findings.map(|finding| Counter::Violations { dialect, finding: *finding }));
+        for Trial { scope, ruling } in &self.trials {
+            let (scope, decision) = (*scope, Decision::of(&ruling.verdict.outcome, Mode::Shadow));
+            counters.push(Counter::ShadowRequests { scope, dialect, operation: kind, decision });
+            let findings = ruling.verdict.findings.iter();
+            counters.extend(findings.map(|finding| Counter::ShadowViolations { scope, dialect, finding: *finding }));
+        }
+        counters
+    }
+
+    /// What is logged: each thing that would have been done and was not.
+    pub fn log(&self) -> Vec<String> {
+        let line = |scope: Option<Scope>, ruling: &Ruling<'_>| {
+            let told = ruling.told.as_ref()?;
+            let scope = scope.map(|scope| format!(" {}", scope.name())).unwrap_or_default();
+            Some(format!("ackguard: shadow{scope}: {}: {told}", self.kind.name()))
+        };
+        let watched = self.ruling.iter().filter(|ruling| ruling.set.mode == Mode::Shadow);
+        let trials = self.trials.iter().filter_map(|trial| line(Some(trial.scope), &trial.ruling));
+        watched.filter_map(|ruling| line(None, ruling)).chain(trials).collect()
+    }
+}

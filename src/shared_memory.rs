@@ -1,0 +1,52 @@
+//! What all workers know: key-value memory that outlives a policy. The host's shared data is such a memory.
+
+/// Key-value memory that all workers share.
+pub trait SharedMemory {
+    /// The bytes under `key`, and the version of them that [`SharedMemory::set`] wants back.
+    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>);
+
+    /// Replaces the bytes under `key`; false where their version is another one by now. Without a version, and where
+    /// nothing was there yet, it always replaces them.
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
+}
+
+#[cfg(test)]
+pub(crate) mod memory {
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
+
+    use super::SharedMemory;
+
+    /// Shared memory as Envoy has it: a write without a version, or to a missing key, always succeeds.
+    #[derive(Default)]
+    pub(crate) struct Memory {
+        /// What is held.
+        pub(crate) values: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+        /// How many of the writes to come find that a rival wrote just before.
+        pub(crate) rivals: Cell<u32>,
+    }
+
+    impl SharedMemory for Memory {
+        fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+            match self.values.borrow().get(key) {
+                Some((value, version)) => (value.clone(), Some(*version)),
+                None => (Vec::new(), None),
+            }
+        }
+
+        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+            let mut values = self.values.borrow_mut();
+            let (held, current) = values.entry(key.to_owned()).or_insert((Vec::new(), 0));
+            if self.rivals.get() > 0 && *current > 0 {
+                self.rivals.set(self.rivals.get() - 1);
+                *current += 1;
+            }
+            let fits = *current == 0 || version.is_none_or(|version| version == *current);
+            if fits {
+                *held = value.to_vec();
+                *current += 1;
+            }
+            fits
+        }
+    }
+}

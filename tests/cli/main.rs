@@ -1,0 +1,7 @@
+//! The command line as people use it: the built program, its arguments, and what it prints.
+
+mod check;
+mod explain;
+mod program;
+mod render;
+mod replay;

@@ -1,0 +1,130 @@
+//! `ackguard replay`, on traffic that `captures/record.py` recorded at the real broker.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::program::{ackguard, assert_golden, command, folder, run};
+
+const CAPTURE: &str = "../captures/tmq.jsonl";
+
+fn golden(name: &str, arguments: &[&str]) -> String {
+    let told = ackguard("replay", &[&["replay"], arguments].concat()).told();
+    assert_golden(&folder().join(format!("replay/{name}.txt")), &told);
+    told
+}
+
+#[test]
+fn a_capture_tells_what_a_policy_would_do() {
+    golden("one", &["before.yaml", CAPTURE]);
+}
+
+#[test]
+fn two_policies_tell_what_a_change_would_change() {
+    golden("two", &["before.yaml", CAPTURE, "--against", "after.yaml"]);
+    let same = golden("same", &["before.yaml", CAPTURE, "--against", "before.yaml"]);
+    assert!(same.contains("\n0 requests would fare otherwise\n"));
+}
+
+#[test]
+fn a_roll_out_is_tried_stage_by_stage() {
+    golden("stage-tried", &["after.yaml", CAPTURE, "--stage", "0"]);
+    golden("stage-on", &["after.yaml", CAPTURE, "--against", "after.yaml", "--against-stage", "1"]);
+}
+
+#[test]
+fn a_browsers_har_says_the_same_as_json_lines() {
+    let of = |capture: &str| {
+        let run = ackguard("replay", &["replay", "before.yaml", capture, "--against", "after.yaml", "--json"]);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        run.stdout.replace("\"entry\":", "\"line\":")
+    };
+    assert_eq!(of(CAPTURE), of("../captures/tmq.har"));
+}
+
+#[test]
+fn machines_get_the_same_as_people() {
+    let report = ackguard("replay", &["replay", "before.yaml", CAPTURE, "--against", "after.yaml", "--json"]).json();
+    assert_eq!((&report["requests"], &report["foreign"], &report["unreadable"]), (&json!(35), &json!(1), &json!(0)));
+    let changes = report["against"]["changes"].as_array().expect("a list");
+    let zero = changes.iter().find(|change| change["after"]["decision"] == "reject").expect("the incident");
+    assert_eq!(zero["before"], json!({"rule": "payments", "decision": "edit"}));
+    assert_eq!((&zero["tenant"], &zero["examples"][0]["line"]), (&json!("pay-1"), &json!(8)));
+    let rows = report["policy"]["rows"].as_array().expect("a list");
+    let sum = |decision: &str| rows.iter().filter_map(|row| row[decision].as_u64()).sum::<u64>();
+    assert_eq!(json!(sum("edit")), report["policy"]["decisions"]["edit"]);
+    assert_eq!(sum("pass") + sum("edit") + sum("reject"), 34, "all but the foreign one");
+}
+
+/// A pull names no topic; the answer to its consumer's subscription came before.
+#[test]
+fn answered_subscriptions_teach_the_topics_of_pulls() {
+    let capture = std::fs::read_to_string(folder().join("captures/tmq.jsonl")).expect("the capture");
+    let pulls_of_payments = |text: &str| {
+        let run = run(command("replay", &["replay", "before.yaml", "-", "--json"]), text.as_bytes());
+        let report = run.json();
+        let rows = report["policy"]["rows"].as_array().expect("a list").clone();
+        let rule = |row: &Value| row["operation"] == "tmq pull" && row["rule"] == "payments";
+        rows.iter().filter(|row| rule(row)).count()
+    };
+    assert_eq!(pulls_of_payments(&capture), 1);
+    let without: Vec<&str> = capture.lines().filter(|line| !line.contains("\"state\\\":\\\"Created")).collect();
+    assert_eq!(pulls_of_payments(&without.join("\n")), 0);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_line() {
+    let good = r#"{"request":{"method":"GET","target":"/healthz"}}"#;
+    let text = format!(
+        "{good}\n\nno json\n{good}\n{{\"request\":{{\"method\":\"GET\",\"target\":\"/\",\"body_b64\":\"?\"}}}}\n"
+    );
+    let told = run(command("replay", &["replay", "before.yaml", "-"]), text.as_bytes());
+    assert_eq!(told.status, 0);
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    assert!(
+        matches!(lines.as_slice(), [one, two] if one.starts_with("line 3: ") && two.starts_with("line 5: request.body_b64: ")),
+        "{lines:?}"
+    );
+    assert!(told.stdout.starts_with("2 requests, 2 of them foreign; 2 lines could not be read\n"), "{}", told.stdout);
+    for nothing in ["", "no json\n", r#"{"log": {"entries": [{}]}}"#, r#"{"log": {"#, r#"{"log": {"entries": 1}}"#] {
+        let told = run(command("replay", &["replay", "before.yaml", "-"]), nothing.as_bytes());
+        assert_eq!((told.status, told.stdout.as_str()), (2, ""), "{nothing}");
+        assert!(told.stderr.ends_with("error: -: no record in it can be read\n"), "{}", told.stderr);
+    }
+    let many =
+        run(command("replay", &["replay", "before.yaml", "-"]), format!("{good}\n{}", "x\n".repeat(15)).as_bytes());
+    assert_eq!((many.status, many.stderr.lines().last()), (0, Some("and 5 more that cannot be read")));
+}
+
+/// 32 MiB of capture through a program that may have 24 MiB of memory.
+#[test]
+fn a_capture_may_be_larger_than_memory() {
+    const RECORDS: usize = 128;
+    let body = "x".repeat(256 * 1024);
+    let jsonl = format!(
+        "{{\"request\":{{\"method\":\"POST\",\"target\":\"/tmq/v1/topics/a/messages\",\"body_text\":\"{body}\"}}}}\n"
+    );
+    let entry =
+        format!("{{\"request\":{{\"method\":\"POST\",\"url\":\"http://a/\",\"postData\":{{\"text\":\"{body}\"}}}}}}");
+    let har = |index: usize| format!("{}{entry}", if index == 0 { "{\"log\":{\"entries\":[" } else { "," });
+    let formats: [(&dyn Fn(usize) -> String, &str); 2] = [(&|_| jsonl.clone(), ""), (&har, "]}}")];
+    for (record, end) in formats {
+        let mut child = Command::new("sh")
+            .args(["-c", "ulimit -v 24576 && exec \"$0\" replay before.yaml -", env!("CARGO_BIN_EXE_ackguard")])
+            .current_dir(folder().join("replay"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        for index in 0..RECORDS {
+            stdin.write_all(record(index).as_bytes()).expect("a reader");
+        }
+        stdin.write_all(end.as_bytes()).expect("a reader");
+        drop(stdin);
+        let output = child.wait_with_output().expect("its end");
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(output.status.success() && told.starts_with(&format!("{RECORDS} requests, ")), "{told}");
+    }
+}
