@@ -29,10 +29,10 @@ const TOLD: u64 = 10;
 #[command(after_help = "\
 Examples:
   ackguard replay policy.yaml traffic.jsonl
-  ackguard replay policy.yaml traffic.har                       as browsers and proxies save it
-  ackguard replay policy.yaml traffic.jsonl --against next.yaml      what a change would change
-  ackguard replay policy.yaml traffic.jsonl --against policy.yaml --against-stage 1     ... its roll-out's first stage
-  zcat traffic.jsonl.gz | ackguard replay policy.yaml - --json | jq .rows
+  ackguard replay policy.yaml traffic.har                          # as browsers and proxies save it
+  ackguard replay policy.yaml traffic.jsonl --against next.yaml    # what a change would change
+  ackguard replay policy.yaml traffic.jsonl --against policy.yaml --against-stage 1   # what the roll-out's stage 1 changes
+  zcat traffic.jsonl.gz | ackguard replay policy.yaml - --json | jq .policy.rows
 
 A capture is JSON Lines or HAR 1.2. A line is {\"request\": {\"method\", \"target\", \"headers\": [[name, value], ...], \"body_text\" or
 \"body_b64\"}, \"response\": {\"status\", \"body_text\" or \"body_b64\"}}; other fields are ignored. Answers to subscriptions teach the
