@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the filter into target/ackguard.wasm, with the first of three toolchains that is to be had:
+# wasm.sh [PACKAGE IMPORTS]: builds a package of the workspace into target/PACKAGE.wasm with no other imports than those
+# that the file IMPORTS lists; without arguments, the filter. It takes the first of three toolchains that is to be had:
 #   1. the wasm target that is installed beside rustc,
 #   2. the one that `rustup target add` brings,
 #   3. Debian's compiler and its sources of std (debian-rust.sh), where rustup cannot reach its server.
@@ -9,6 +10,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/.make/report.sh"
 cd "$root"
 
+package=${1:-ackguard}
+imports=${2:-src/plugin/imports.txt}
 target=wasm32-unknown-unknown
 # An unreachable server must not hold up the build: the target is 20 MB, minutes only on a line too slow to build on.
 rustup_seconds=120
@@ -44,17 +47,17 @@ installed || { [ ! -d target/tools/debian-rust ] && add_by_rustup; } || use_debi
 
 # Panic messages hold source paths: without the machine's own folders in them the module is the same wherever it is built.
 remap=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$root=/ackguard")
-env ${toolchain[@]+"${toolchain[@]}"} cargo build --profile wasm --target "$target" --package ackguard --lib --no-default-features \
+env ${toolchain[@]+"${toolchain[@]}"} cargo build --profile wasm --target "$target" --package "$package" --lib --no-default-features \
     ${std[@]+"${std[@]}"} --config "target.$target.rustflags=['${remap[0]}', '${remap[1]}']"
 
+module=target/$package.wasm
 mkdir -p target
-fresh=$(mktemp target/.ackguard.wasm.XXXXXX)
+fresh=$(mktemp "target/.$package.wasm.XXXXXX")
 trap 'rm -f "$fresh"' EXIT
-cargo run --quiet --package wasm-imports -- src/plugin/imports.txt \
-    "${CARGO_TARGET_DIR:-target}/$target/wasm/ackguard.wasm" "$fresh"
-if ! cmp -s "$fresh" target/ackguard.wasm; then
+cargo run --quiet --package wasm-imports -- "$imports" "${CARGO_TARGET_DIR:-target}/$target/wasm/$package.wasm" "$fresh"
+if ! cmp -s "$fresh" "$module"; then
     # Moved into place, since an Envoy that watches the folder must never see half a module.
     chmod 644 "$fresh"
-    mv "$fresh" target/ackguard.wasm
-    step "target/ackguard.wasm, $(($(stat -c %s target/ackguard.wasm) / 1024)) KiB"
+    mv "$fresh" "$module"
+    step "$module, $(($(stat -c %s "$module") / 1024)) KiB"
 fi

@@ -6,3 +6,4 @@ mod explain;
 mod program;
 mod render;
 mod replay;
+mod schema;

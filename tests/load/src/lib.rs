@@ -4,9 +4,11 @@
 //! - [`workload`] says what is published and how long each message's work takes, by a seed.
 //! - [`run`](mod@run) brings consumers and producers together until the broker's ledger is drained.
 //! - [`incident`] makes two runs, bare and guarded; [`result`] has their figures, [`verdict`] judges them.
+//! - [`bench`] measures the filter; [`steady`] is constant load on a gateway whose policy changes under it.
 //! - [`progress`], [`table`] and [`report`] show them: while they run, on the terminal, as a page; [`output`] writes
 //!   the files.
 
+pub mod bench;
 pub mod client;
 mod consumer;
 pub mod cpu;
@@ -17,6 +19,7 @@ pub mod progress;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod steady;
 pub mod table;
 pub mod verdict;
 pub mod workload;

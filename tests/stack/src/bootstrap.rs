@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -202,7 +203,7 @@ impl Bootstrap {
     /// Writes all into `folder` and returns the path of the bootstrap, for `envoy -c`.
     pub(crate) fn write_to(mut self, folder: &Path) -> Result<PathBuf, BootstrapError> {
         if self.extension.is_some() {
-            self.write_extension(folder)?;
+            move_extension(folder, &self.extension()?)?;
             self = self.extension_from(&folder.join(EXTENSION));
         }
         let path = folder.join("bootstrap.json");
@@ -210,18 +211,14 @@ impl Bootstrap {
         Ok(path)
     }
 
-    /// Writes the resource that ECDS delivers into `folder`, moving it into place, as Envoy's watch needs it.
-    pub(crate) fn write_extension(&self, folder: &Path) -> Result<(), BootstrapError> {
-        let path = folder.join(EXTENSION);
-        let extension = self.extension.as_ref().ok_or_else(|| BootstrapError::Shape {
-            path: path.clone(),
-            expected: "a configuration with ECDS, as in ecds.yaml",
-        })?;
-        let fresh = folder.join("ackguard.json.new");
-        let file = |source| BootstrapError::File { path: path.clone(), source };
-        fs::create_dir_all(path.with_file_name("")).map_err(file)?;
-        write_json(&fresh, extension)?;
-        fs::rename(&fresh, &path).map_err(file)
+    /// The resource that ECDS delivers, as the text of a file.
+    ///
+    /// # Errors
+    /// Where the configuration is one without ECDS.
+    pub fn extension(&self) -> Result<String, BootstrapError> {
+        let shape =
+            || BootstrapError::Shape { path: EXTENSION.into(), expected: "a configuration with ECDS, as in ecds.yaml" };
+        self.extension.as_ref().map(Value::to_string).ok_or_else(shape)
     }
 
     fn filter(&mut self) -> &mut Value {
@@ -247,6 +244,19 @@ impl Bootstrap {
         let endpoint = &mut self.cluster()["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
         &mut endpoint["address"]["socket_address"]
     }
+}
+
+/// Makes `text` the file that ECDS reads below `folder`, moving it into place, as Envoy's watch needs it. Returns the
+/// moment of the move.
+pub(crate) fn move_extension(folder: &Path, text: &str) -> Result<Instant, BootstrapError> {
+    let path = folder.join(EXTENSION);
+    let fresh = folder.join("ackguard.json.new");
+    let file = |source| BootstrapError::File { path: path.clone(), source };
+    fs::create_dir_all(path.with_file_name("")).map_err(file)?;
+    fs::write(&fresh, text).map_err(file)?;
+    let moved = Instant::now();
+    fs::rename(&fresh, &path).map_err(file)?;
+    Ok(moved)
 }
 
 /// The listener `name` of a bootstrap.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::admin::{self, AdminError};
-use crate::bootstrap::{BARE, Bootstrap, BootstrapError, GUARDED};
+use crate::bootstrap::{BARE, Bootstrap, BootstrapError, GUARDED, move_extension};
 use crate::failure::StartFailure;
 use crate::place;
 use crate::process::Process;
@@ -142,12 +143,27 @@ impl Envoy {
 
     /// Delivers the filter of `bootstrap` by ECDS to this Envoy, which must have been started from `ecds.yaml`. It takes
     /// effect some time later: `extension_config_discovery.http_filter.ackguard.update_success` or `.update_rejected`
-    /// counts it.
+    /// counts it. Returns the moment at which the file was moved into its place.
     ///
     /// # Errors
     /// Where it cannot be written, or `bootstrap` is not one with ECDS.
-    pub fn deliver(&self, bootstrap: &Bootstrap) -> Result<(), BootstrapError> {
-        bootstrap.write_extension(self.folder.path())
+    pub fn deliver(&self, bootstrap: &Bootstrap) -> Result<Instant, BootstrapError> {
+        self.deliver_text(&bootstrap.extension()?)
+    }
+
+    /// The same with the text of the file, which need not be one that Envoy can read.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn deliver_text(&self, resource: &str) -> Result<Instant, BootstrapError> {
+        move_extension(self.folder.path(), resource)
+    }
+
+    /// The memory that the process holds, its resident set, in bytes. `None` where it has ended.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let process = procfs::process::Process::new(i32::try_from(self.pid()).ok()?).ok()?;
+        Some(process.statm().ok()?.resident * procfs::page_size())
     }
 }
 

@@ -95,11 +95,11 @@ pub(crate) fn read(source: &Source) -> Result<Document<'_>, Unreadable> {
     }
 }
 
-fn tree(source: &Source) -> Result<Node<'_>, Unreadable> {
+/// The whole text as a tree: JSON where it begins as an object of JSON, or the name says so; YAML else.
+pub(crate) fn tree(source: &Source) -> Result<Node<'_>, Unreadable> {
     tree_of(source.text(), source.name().ends_with(".json"))
 }
 
-/// JSON where the text is known to be, or begins as an object of JSON; YAML else.
 fn tree_of(text: &str, is_json: bool) -> Result<Node<'_>, Unreadable> {
     if !is_json && !text.trim_ascii_start().starts_with('{') {
         return yaml::read(text);

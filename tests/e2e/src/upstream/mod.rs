@@ -141,8 +141,7 @@ impl Upstream {
     /// # Panics
     /// Where they do not come.
     pub async fn sees(&self, bytes: &[u8]) {
-        let has = |request: &Vec<u8>| request.windows(bytes.len()).any(|window| window == bytes);
-        self.find(&excerpt(bytes), |log| log.under_way.iter().any(has).then_some(())).await;
+        self.find(&excerpt(bytes), |log| (waiting(log, bytes) > 0).then_some(())).await;
     }
 
     /// Waits until a request has broken off, and takes it.
@@ -158,6 +157,12 @@ impl Upstream {
         let mut log = self.record.lock();
         log.whole.clear();
         log.broken.clear();
+    }
+
+    /// How many requests that are not whole yet have brought `bytes`.
+    #[must_use]
+    pub fn waiting(&self, bytes: &[u8]) -> usize {
+        waiting(&self.record.lock(), bytes)
     }
 
     /// How many requests are under way, in any part.
@@ -194,6 +199,12 @@ impl Upstream {
         let mut log = self.record.lock();
         Remains { whole: std::mem::take(&mut log.whole), broken: std::mem::take(&mut log.broken) }
     }
+}
+
+/// How many requests under way have brought `bytes`.
+fn waiting(log: &Log, bytes: &[u8]) -> usize {
+    let has = |request: &&Vec<u8>| request.windows(bytes.len()).any(|window| window == bytes);
+    log.under_way.iter().filter(has).count()
 }
 
 impl Drop for Upstream {

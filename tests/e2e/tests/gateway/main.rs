@@ -11,6 +11,7 @@ mod limits;
 mod overrides;
 mod passing;
 mod policies;
+mod reload;
 mod rendered;
 mod rollout;
 mod routing;

@@ -1,5 +1,6 @@
 //! What can be asked for at the command line.
 
+pub(crate) mod bench;
 pub(crate) mod incident;
 
 use clap::{Parser, Subcommand};
@@ -17,4 +18,6 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Replay the incident: all messages are lost through a bare gateway, none with AckGuard.
     Incident(incident::Args),
+    /// Measure AckGuard in real Envoys: how fast a policy changes under load, and what the filter costs.
+    Bench(bench::Args),
 }

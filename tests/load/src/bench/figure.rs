@@ -1,0 +1,133 @@
+//! A figure and its goal.
+
+use std::fmt;
+
+use crate::steady::Summary;
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// One figure over another.
+    Ratio,
+    /// Requests, renames.
+    Count,
+}
+
+/// What a figure is to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Goal {
+    /// At most this.
+    AtMost(f64),
+    /// Less than this.
+    Below(f64),
+}
+
+/// One figure of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figure {
+    /// Its name in `result.json`.
+    pub key: &'static str,
+    /// What it says, for a reader of the table.
+    pub says: &'static str,
+    /// What was measured.
+    pub value: f64,
+    /// What of.
+    pub unit: Unit,
+    /// What it is to be, where that is said of it.
+    pub goal: Option<Goal>,
+}
+
+/// What came of one row.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// In the order of the table.
+    pub figures: Vec<Figure>,
+    /// Requests that went wrong.
+    pub failed: u64,
+    /// The first of those, in words.
+    pub faults: Vec<String>,
+}
+
+impl Figure {
+    /// A figure without a goal.
+    #[must_use]
+    pub fn new(key: &'static str, says: &'static str, value: f64, unit: Unit) -> Self {
+        Self { key, says, value, unit, goal: None }
+    }
+
+    /// Gives it a goal.
+    #[must_use]
+    pub fn goal(mut self, goal: Goal) -> Self {
+        self.goal = Some(goal);
+        self
+    }
+
+    /// Requests that failed, of which there must be none.
+    #[must_use]
+    pub fn failed(key: &'static str, failed: u64) -> Self {
+        Self::new(key, "· requests that failed", failed as f64, Unit::Count).goal(Goal::AtMost(0.0))
+    }
+
+    /// Whether the goal is met. `None` where there is none.
+    #[must_use]
+    pub fn is_met(&self) -> Option<bool> {
+        Some(match self.goal? {
+            Goal::AtMost(bound) => self.value <= bound,
+            Goal::Below(bound) => self.value < bound,
+        })
+    }
+}
+
+impl Outcome {
+    /// `figures`, and what went wrong while they were measured.
+    #[must_use]
+    pub fn new(figures: Vec<Figure>, load: &Summary) -> Self {
+        let faults = load.faults.iter().map(ToString::to_string).collect();
+        Self { figures, failed: load.failed, faults }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(bound) => write!(out, "≤ {bound}"),
+            Self::Below(bound) => write!(out, "< {bound}"),
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    /// The value with its unit.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unit {
+            Unit::Millis => write!(out, "{:.1} ms", self.value),
+            Unit::Micros => write!(out, "{:.1} µs", self.value),
+            Unit::Ratio => write!(out, "{:.2}", self.value),
+            Unit::Count => write!(out, "{:.0}", self.value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_up_to_its_bound_or_below_it() {
+        let figure = |value, goal| Figure { goal, ..Figure::new("key", "says", value, Unit::Ratio) };
+        let cases = [
+            (1.2, Some(Goal::AtMost(1.2)), Some(true)),
+            (1.21, Some(Goal::AtMost(1.2)), Some(false)),
+            (99.9, Some(Goal::Below(100.0)), Some(true)),
+            (100.0, Some(Goal::Below(100.0)), Some(false)),
+            (1.0, None, None),
+        ];
+        for (value, goal, met) in cases {
+            assert_eq!(figure(value, goal).is_met(), met, "{value} {goal:?}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The rows of the benchmark: each is one measurement, a module of its own.
+
+mod reload;
+mod reload_large;
+mod rules;
+mod swap;
+
+use super::{BenchError, Options, Outcome, Progress};
+
+/// One measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Row {
+    /// A policy that is changed under load.
+    Reload,
+    /// The same with ten thousand rules.
+    ReloadLarge,
+    /// What a request costs with ten thousand rules.
+    Rules,
+    /// A module that is changed under load.
+    Swap,
+}
+
+impl Row {
+    /// Every row, in the order of the table.
+    pub const ALL: [Self; 4] = [Self::Reload, Self::ReloadLarge, Self::Rules, Self::Swap];
+
+    /// Measures it and shows how far it is.
+    ///
+    /// # Errors
+    /// Where there is no figure; requests that failed are in the outcome.
+    pub async fn measure(self, options: &Options) -> Result<Outcome, BenchError> {
+        let (name, steps) = match self {
+            Self::Reload => ("reload", options.reloads),
+            Self::ReloadLarge => ("reload-large", options.large_reloads * reload_large::FORMS),
+            Self::Rules => ("rules", u64::from(options.rounds)),
+            Self::Swap => ("swap", u64::from(options.swaps)),
+        };
+        let progress = Progress::begin(name, steps);
+        let outcome = match self {
+            Self::Reload => reload::measure(options, &progress).await,
+            Self::ReloadLarge => reload_large::measure(options, &progress).await,
+            Self::Rules => rules::measure(options, &progress).await,
+            Self::Swap => swap::measure(options, &progress).await,
+        }?;
+        progress.end();
+        Ok(outcome)
+    }
+}

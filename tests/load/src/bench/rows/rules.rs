@@ -1,0 +1,48 @@
+//! What a guarded subscribe or pull costs Envoy with ten thousand rules, over what it costs with ten. Every tenant that
+//! asks has a rule of its own.
+
+use std::time::Duration;
+
+use super::super::policy::{operation, shipped, with_rules};
+use super::super::quantiles::median;
+use super::super::rounds::{self, Side};
+use super::super::site::Site;
+use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
+use crate::steady::Traffic;
+
+const FEW: u64 = 10;
+const MANY: u64 = 10_000;
+
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, BenchError> {
+    let few = side::<FEW>().await?;
+    let many = side::<MANY>().await?;
+    let rounds = rounds::measure(few, many, options, progress).await?;
+    let nothing = || BenchError::Nothing("no pair of rounds");
+    let ratios: Vec<f64> = rounds.pairs.iter().map(|[few, many]| many.as_secs_f64() / few.as_secs_f64()).collect();
+    let micros = |place: usize| {
+        let values: Vec<f64> = rounds.pairs.iter().map(|pair| pair[place].as_secs_f64() * 1e6).collect();
+        median(&values).ok_or_else(nothing)
+    };
+    let figures = vec![
+        Figure::new(
+            "rules_10000_vs_10",
+            "Envoy's CPU for a subscribe or pull, 10,000 rules over 10",
+            median(&ratios).ok_or_else(nothing)?,
+            Unit::Ratio,
+        )
+        .goal(Goal::AtMost(1.2)),
+        Figure::new("rules_10_us", "· with 10 rules", micros(0)?, Unit::Micros),
+        Figure::new("rules_10000_us", "· with 10,000 rules", micros(1)?, Unit::Micros),
+        Figure::failed("rules_failed", rounds.load.failed),
+    ];
+    Ok(Outcome::new(figures, &rounds.load))
+}
+
+async fn side<const RULES: u64>() -> Result<Side, BenchError> {
+    let bootstrap = shipped()?;
+    let policy = with_rules(bootstrap.current_policy(), 1, RULES);
+    let site = Site::start(bootstrap.policy(policy)).await?;
+    // As fast as they are answered: with pauses, Envoy's own waking would be measured.
+    let traffic = Traffic { request: operation::<RULES>, header: "x-ackguard", every: Duration::ZERO };
+    Side::new(site, traffic).await
+}

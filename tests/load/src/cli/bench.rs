@@ -1,0 +1,75 @@
+//! `tmq-load bench`: measures the rows, shows and writes the figures.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use tmq_load::bench::{Machine, Options, Row, table, write};
+
+/// The options of the benchmark.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Needs target/ackguard.wasm, target/noop.wasm and Envoy: `make bench` sees to them. A figure that misses its goal is shown \
+as missed.
+
+Exit status: 0 when everything was measured and no request failed, whether or not the goals are met; 1 when a request \
+failed, or something could not be measured; 2 for a command line that cannot be read; 130 when interrupted.")]
+pub(crate) struct Args {
+    /// Measure these rows alone.
+    #[arg(long, value_enum, value_name = "ROW")]
+    only: Vec<Row>,
+    /// Policies to move into place under load, every tenth of them broken.
+    #[arg(long, default_value_t = Options::default().reloads, value_parser = clap::value_parser!(u64).range(1..))]
+    reloads: u64,
+    /// Policies of 10,000 rules to move into place under load, as a Struct and as a StringValue.
+    #[arg(long, default_value_t = Options::default().large_reloads, value_parser = clap::value_parser!(u64).range(1..))]
+    large_reloads: u64,
+    /// Pairs of rounds for each ratio of CPU time.
+    #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long one round takes.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    round: Duration,
+    /// Pairs of new modules, AckGuard's and the no-op filter's.
+    #[arg(long, default_value_t = Options::default().swaps, value_parser = clap::value_parser!(u32).range(1..))]
+    swaps: u32,
+    /// Where result.json goes.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    out: PathBuf,
+}
+
+/// Measures what `args` say.
+///
+/// # Errors
+/// Where something could not be measured, a request failed, or the file cannot be written.
+pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
+    let machine = Machine::before();
+    let options = args.options();
+    let rows = if args.only.is_empty() { Row::ALL.to_vec() } else { args.only };
+    let (mut figures, mut failed, mut faults) = (Vec::new(), 0, Vec::new());
+    for row in rows {
+        let outcome = row.measure(&options).await?;
+        figures.extend(outcome.figures);
+        failed += outcome.failed;
+        faults.extend(outcome.faults);
+    }
+    let machine = machine.after();
+    let path = write(&args.out, &figures, &machine)?;
+    println!("{}\n{}", table(&figures, &machine), path.display());
+    if failed > 0 {
+        bail!("{failed} requests failed: {}", faults.join("; "));
+    }
+    Ok(())
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        Options {
+            reloads: self.reloads,
+            large_reloads: self.large_reloads,
+            rounds: self.rounds,
+            round: self.round,
+            swaps: self.swaps,
+        }
+    }
+}
