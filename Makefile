@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm image envoy chromium build fmt lint test crash fuzz demo up down toolchain-test clean
+test: lint wasm noop envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ prerequisites:
 
 wasm: prerequisites ## Build the filter: target/ackguard.wasm
 	@.make/wasm.sh
+
+noop: prerequisites ## Build the filter that does nothing, which the benchmark measures against: target/noop.wasm
+	@.make/wasm.sh noop tests/load/noop/imports.txt
 
 image: wasm ## Build the OCI image that Istio loads, with docker, podman or buildah: IMAGE=registry/ackguard:1
 	@.make/image.sh
@@ -40,7 +43,7 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	$(CARGO) clippy --package fuzz --features afl --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
+test: lint wasm noop envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 	@.make/fuzz.sh 60
@@ -54,6 +57,9 @@ fuzz: prerequisites ## Fuzz the policy parser and the T-MQ dialect for MINUTES=1
 
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident
+
+bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in some three minutes: target/bench/
+	$(BUILT)/release/tmq-load bench
 
 up: build wasm envoy ## Start the broker and the gateways, and leave them running
 	$(BUILT)/release/stack up

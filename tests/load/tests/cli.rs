@@ -4,12 +4,14 @@ use std::process::Command;
 
 #[test]
 fn what_cannot_be_done_is_named_and_has_its_exit_status() {
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 8] = [
         (&[], 2, "Usage: tmq-load <COMMAND>"),
         (&["incident", "--messages", "0"], 2, "'--messages <MESSAGES>': 0 is not in 1.."),
         (&["incident", "--consumers", "1025"], 2, "1025 is not in 1..=1024"),
         (&["incident", "--work-min", "soon"], 2, "'--work-min <DURATION>'"),
         (&["incident", "--semantics", "other"], 2, "[possible values: legacy, fixed]"),
+        (&["bench", "--reloads", "0"], 2, "'--reloads <RELOADS>': 0 is not in 1.."),
+        (&["bench", "--only", "speed"], 2, "[possible values: reload, reload-large, rules, swap]"),
         (
             &["incident", "--work-min", "2s", "--work-max", "1s"],
             1,
@@ -27,11 +29,15 @@ fn what_cannot_be_done_is_named_and_has_its_exit_status() {
 
 #[test]
 fn the_help_states_every_option_and_the_exit_status() {
-    let output = Command::new(env!("CARGO_BIN_EXE_tmq-load")).args(["incident", "--help"]).output().unwrap();
-    let help = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success());
-    for option in ["messages", "consumers", "concurrency", "seed", "work-min", "work-max", "semantics", "out"] {
-        assert!(help.contains(&format!("--{option} <")), "{option} is missing:\n{help}");
+    let incident = ["messages", "consumers", "concurrency", "seed", "work-min", "work-max", "semantics", "out"];
+    let bench = ["only", "reloads", "large-reloads", "rounds", "round", "swaps", "out"];
+    for (command, options) in [("incident", incident.as_slice()), ("bench", bench.as_slice())] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tmq-load")).args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success());
+        for option in options {
+            assert!(help.contains(&format!("--{option} <")), "{option} is missing:\n{help}");
+        }
+        assert!(help.contains("Exit status: 0 when"), "{help}");
     }
-    assert!(help.contains("Exit status: 0 when"), "{help}");
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use stack::{Bootstrap, BootstrapError, TimedOut};
+use stack::{Bootstrap, TimedOut};
 use tokio::time::Instant;
 
-use crate::steady::{Load, Summary, Traffic};
+use crate::steady::{Load, Numbered, Summary, Traffic};
 
 use super::BenchError;
 use super::site::Site;
@@ -31,7 +31,7 @@ impl Changing {
     /// Starts `bootstrap`, which serves version 1, and a load of `request`s, whose answers tell it in `header`.
     pub(super) async fn start(
         bootstrap: Bootstrap,
-        request: fn(u64) -> hyper::Request<http_body_util::Full<bytes::Bytes>>,
+        request: Numbered,
         header: &'static str,
     ) -> Result<Self, BenchError> {
         let site = Site::start(bootstrap).await?;
@@ -78,12 +78,8 @@ impl Changing {
         self.load.stop().await.0
     }
 
-    fn fault(&self, timeout: TimedOut) -> BenchError {
-        BenchError::TimedOut(timeout, self.load.failed().to_string())
+    fn fault(&self, source: TimedOut) -> BenchError {
+        let (failed, faults) = self.load.faults();
+        BenchError::TimedOut { source, failed, first: faults.first().map(ToString::to_string).unwrap_or_default() }
     }
-}
-
-/// The resource of `bootstrap` as the text of a file.
-pub(super) fn resource(bootstrap: &Bootstrap) -> Result<String, BootstrapError> {
-    bootstrap.extension()
 }

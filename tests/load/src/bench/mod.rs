@@ -72,8 +72,16 @@ pub enum BenchError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     /// Something that had to happen did not.
-    #[error("{0}; requests failed: {1}")]
-    TimedOut(TimedOut, String),
+    #[error("{source}; {failed} requests failed until then: {first}")]
+    TimedOut {
+        /// What was waited for.
+        #[source]
+        source: TimedOut,
+        /// Requests that went wrong.
+        failed: u64,
+        /// The first of those, in words.
+        first: String,
+    },
     /// A file or socket.
     #[error("{what}: {source}")]
     System {

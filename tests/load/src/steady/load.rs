@@ -15,11 +15,14 @@ use super::connection::{Connection, Response};
 use super::fault::Fault;
 use super::record::Record;
 
+/// Makes the request number `n` of a connection.
+pub type Numbered = fn(n: u64) -> Request<Full<Bytes>>;
+
 /// What is sent, how fast, and where an answer tells its version.
 #[derive(Debug, Clone, Copy)]
 pub struct Traffic {
-    /// The request number `n` of a connection.
-    pub request: fn(n: u64) -> Request<Full<Bytes>>,
+    /// What each connection sends.
+    pub request: Numbered,
     /// The response header that ends in `=` and the version that the answer was made by.
     pub header: &'static str,
     /// From one request of a connection to its next. Zero sends the next as soon as the answer is here.
@@ -83,16 +86,10 @@ impl Load {
         until("an answer on every connection", async || fresh().then_some(())).await
     }
 
-    /// How many requests went wrong so far.
+    /// How many requests went wrong so far, and the first of them.
     #[must_use]
-    pub fn failed(&self) -> u64 {
-        self.record.faults().0
-    }
-
-    /// Requests that were answered so far, by worker.
-    #[must_use]
-    pub fn answers(&self) -> Vec<u64> {
-        self.record.answers()
+    pub fn faults(&self) -> (u64, Vec<Fault>) {
+        self.record.faults()
     }
 
     /// Ends the load when every request under way is answered. Returns the connections too, for another load.

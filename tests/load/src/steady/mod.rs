@@ -12,4 +12,4 @@ mod record;
 
 pub use connection::{Connection, CoverError, LISTENER, Response, cover};
 pub use fault::Fault;
-pub use load::{Load, Summary, Traffic};
+pub use load::{Load, Numbered, Summary, Traffic};

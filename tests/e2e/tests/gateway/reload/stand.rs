@@ -76,7 +76,7 @@ impl Stand {
     /// Checks that every worker serves the version in force, and that no request has failed.
     pub(super) async fn check_served(&self, when: &str) {
         self.load.served(self.version).await.expect(when);
-        assert_eq!(self.load.failed(), 0, "{when}: requests that failed");
+        assert_eq!(self.load.faults(), (0, Vec::new()), "{when}: requests that failed");
     }
 
     /// Checks that a pull of the consumer that subscribed at the start is held to the rule for its topic, on every worker.

@@ -3,7 +3,7 @@
 
 use stack::Bootstrap;
 
-use super::super::changes::{Changing, resource};
+use super::super::changes::Changing;
 use super::super::policy::{shipped, subscribe};
 use super::super::quantiles::{millis, quantile};
 use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
@@ -19,9 +19,9 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     for number in 1..=options.reloads {
         let next = version(changing.next());
         if number % BROKEN_EVERY == 0 {
-            changing.refuse(&resource(&broken(next, number))?).await?;
+            changing.refuse(&broken(next, number).extension()?).await?;
         } else {
-            took.push(changing.change(&resource(&next)?).await?);
+            took.push(changing.change(&next.extension()?).await?);
         }
         progress.step();
     }

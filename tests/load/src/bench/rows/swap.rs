@@ -5,15 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::Request;
 use stack::{Bootstrap, copy_of_module};
 use tempfile::TempDir;
 
-use crate::steady::Summary;
+use crate::steady::{Numbered, Summary};
 
-use super::super::changes::{Changing, resource};
+use super::super::changes::Changing;
 use super::super::policy::{shipped, subscribe};
 use super::super::quantiles::{median, millis};
 use super::super::site::noop;
@@ -77,7 +74,7 @@ impl<P: Fn(u64, &Path) -> Bootstrap> Swapping<P> {
         module: &Path,
         folder: &Path,
         header: &'static str,
-        request: fn(u64) -> Request<Full<Bytes>>,
+        request: Numbered,
         put: P,
     ) -> Result<Self, BenchError> {
         let system = |source| BenchError::System { what: module.display().to_string(), source };
@@ -92,6 +89,6 @@ impl<P: Fn(u64, &Path) -> Bootstrap> Swapping<P> {
         let path = self.folder.join(format!("{}-{version}.wasm", self.header));
         let system = |source| BenchError::System { what: path.display().to_string(), source };
         fs::write(&path, copy_of_module(&self.module, &version.to_string())).map_err(system)?;
-        self.changing.change(&resource(&(self.put)(version, &path))?).await
+        self.changing.change(&(self.put)(version, &path).extension()?).await
     }
 }

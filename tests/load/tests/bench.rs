@@ -1,0 +1,55 @@
+//! The benchmark in small: every row in real Envoys, and what it leaves behind.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Every figure that the smallest benchmark has, besides what it says of the machine.
+const KEYS: [&str; 19] = [
+    "reload_p99_ms",
+    "reload_p50_ms",
+    "reload_max_ms",
+    "reload_served",
+    "reload_refused",
+    "reload_failed",
+    "reload_10000_rules_p99_ms",
+    "reload_10000_rules_p50_ms",
+    "reload_10000_rules_struct_p99_ms",
+    "reload_10000_rules_struct_p50_ms",
+    "reload_10000_rules_failed",
+    "rules_10000_vs_10",
+    "rules_10_us",
+    "rules_10000_us",
+    "rules_failed",
+    "swap_vs_noop",
+    "swap_p50_ms",
+    "swap_noop_p50_ms",
+    "swap_failed",
+];
+
+#[test]
+fn every_row_is_measured_and_no_request_fails() {
+    for module in ["ackguard", "noop"] {
+        let path = stack::root().join(format!("target/{module}.wasm"));
+        assert!(path.is_file(), "{} is missing: make wasm noop", path.display());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--reloads", "20", "--large-reloads", "1", "--rounds", "1", "--round", "200ms", "--swaps", "1"];
+    let output = Command::new(env!("CARGO_BIN_EXE_tmq-load"))
+        .args(["bench", "--out"])
+        .arg(folder.path())
+        .args(small)
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stderr}\n{stdout}");
+
+    let result: Value = serde_json::from_slice(&std::fs::read(folder.path().join("result.json")).unwrap()).unwrap();
+    for key in KEYS {
+        assert!(result[key].is_number(), "{key} is {}", result[key]);
+        assert!(stdout.contains(key), "{key} is not in\n{stdout}");
+        // What was measured took some time, and nothing failed.
+        assert_eq!(result[key].as_f64() == Some(0.0), key.ends_with("_failed"), "{key} is {}", result[key]);
+    }
+    assert_eq!((&result["reload_served"], &result["reload_refused"]), (&18.into(), &2.into()));
+}
