@@ -95,21 +95,14 @@ fn a_file_that_cannot_be_read_is_no_verdict() {
 
 #[test]
 fn colours_reach_whom_asks_for_them() {
-    let coloured = |name: &str, value: &str| {
+    let coloured = |environment: &[(&str, &str)]| {
         let mut command = command("faults", &["check", "exclusive.yaml"]);
-        run(
-            {
-                command.env(name, value);
-                command
-            },
-            b"",
-        )
-        .stdout
-        .contains('\u{1b}')
+        command.envs(environment.iter().copied());
+        run(command, b"").stdout.contains('\u{1b}')
     };
-    assert!(!coloured("TERM", "xterm"), "a pipe is no terminal");
-    assert!(coloured("CLICOLOR_FORCE", "1"));
-    assert!(!coloured("NO_COLOR", "1"));
+    assert!(!coloured(&[("TERM", "xterm-256color")]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
 }
 
 #[test]
