@@ -279,9 +279,8 @@ impl<'n, 'p> Section<'n, 'p> {
             if seen.before(index, name) {
                 self.fault_at(&shown(name), *place, Problem::Repeated);
             } else if !self.known.iter().chain(unavailable).any(|known| known == name) {
-                let known: Vec<&str> =
-                    self.known.iter().copied().filter(|known| !unavailable.contains(known)).collect();
-                self.fault_at(&shown(name), *place, Problem::Unknown { expected: one_of(&known) });
+                let known = self.known.iter().copied().filter(|known| !unavailable.contains(known)).collect();
+                self.fault_at(&shown(name), *place, Problem::Unknown { known });
             }
         }
     }
