@@ -6,8 +6,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
+MINUTES ?= 10
 
-.PHONY: help prerequisites wasm noop image envoy chromium build fmt lint test crash demo bench up down toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy chromium build fmt lint test crash fuzz demo bench up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,15 +40,20 @@ fmt: ## Format the sources
 lint: prerequisites ## Formatting, clippy and documentation, where every warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	$(CARGO) clippy --package fuzz --features afl --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm noop envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser
+test: lint wasm noop envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
+	@.make/fuzz.sh 60
 
 crash: prerequisites ## Kill the broker under load, CYCLES=1000 times in each semantics, with the choices of SEED=n
 	TMQ_CRASH_CYCLES=$(CYCLES) $(if $(SEED),TMQ_CRASH_SEED=$(SEED)) \
 		$(CARGO) test --package tmq-broker --test crash -- --nocapture
+
+fuzz: prerequisites ## Fuzz the policy parser and the T-MQ dialect for MINUTES=10: target/fuzz/
+	@.make/fuzz.sh $$(($(MINUTES) * 60))
 
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident

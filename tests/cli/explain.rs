@@ -15,9 +15,9 @@ const TOLD: [(&str, &str, &[&str]); 7] = [
         "subscribe-certificate",
         &["--property", "connection.uri_san_peer_certificate=pay-9"],
     ),
-    ("subscribe-canary-tried", "subscribe-canary", &["--stage", "0"]),
-    ("subscribe-canary-on", "subscribe-canary", &["--stage", "1"]),
-    ("subscribe-candidate-on", "subscribe-candidate", &["--stage", "1"]),
+    ("subscribe-canary-tried", "subscribe-canary", &["--stage", "1"]),
+    ("subscribe-canary-on", "subscribe-canary", &["--stage", "2"]),
+    ("subscribe-candidate-on", "subscribe-candidate", &["--stage", "2"]),
     ("subscribe-streamed", "subscribe", &["streamed.yaml"]),
     ("subscribe-watched", "subscribe", &["watched.yaml"]),
 ];
@@ -100,10 +100,10 @@ fn what_cannot_be_read_is_told() {
         assert_eq!((told.status, told.stdout.as_str()), (status, ""), "{told:?}");
         assert!(told.stderr.starts_with(why), "{told:?}");
     }
-    let stage = ackguard("explain", &["explain", "policy.yaml", "subscribe.http", "--stage", "3"]);
+    let stage = ackguard("explain", &["explain", "policy.yaml", "subscribe.http", "--stage", "4"]);
     assert_eq!(
         (stage.status, stage.stderr.as_str()),
-        (2, "error: policy.yaml: --stage 3: the roll-out has 3 stages\n")
+        (2, "error: policy.yaml: --stage 4: the roll-out has 3 stages\n")
     );
 }
 

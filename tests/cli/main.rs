@@ -1,7 +1,9 @@
 //! The command line as people use it: the built program, its arguments, and what it prints.
 
 mod check;
+mod docs;
 mod explain;
 mod program;
 mod render;
 mod replay;
+mod schema;

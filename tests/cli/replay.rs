@@ -29,8 +29,8 @@ fn two_policies_tell_what_a_change_would_change() {
 
 #[test]
 fn a_roll_out_is_tried_stage_by_stage() {
-    golden("stage-tried", &["after.yaml", CAPTURE, "--stage", "0"]);
-    golden("stage-on", &["after.yaml", CAPTURE, "--against", "after.yaml", "--against-stage", "1"]);
+    golden("stage-tried", &["after.yaml", CAPTURE, "--stage", "1"]);
+    golden("stage-on", &["after.yaml", CAPTURE, "--against", "after.yaml", "--against-stage", "2"]);
 }
 
 #[test]

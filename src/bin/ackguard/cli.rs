@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, explain, render, replay, rollout};
+use crate::{check, completions, explain, render, replay, rollout, schema};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Replay(replay::Args),
     /// Print a policy as what Envoy, Kubernetes and Istio load
     Render(Box<render::Args>),
+    /// Print the JSON Schema of policies, for editors
+    Schema(schema::Args),
     /// Look after a roll-out in a running Envoy
     Rollout(rollout::Args),
     /// Print the completions of a shell

@@ -14,6 +14,7 @@ mod output;
 mod render;
 mod replay;
 mod rollout;
+mod schema;
 mod source;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::perform(&args),
         Command::Replay(args) => replay::perform(&args),
         Command::Render(args) => render::perform(&args),
+        Command::Schema(args) => schema::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }

@@ -10,6 +10,9 @@ mod order;
 mod rollout;
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 pub use concern::Concern;
 
 use crate::json::{Node, Place};

@@ -32,12 +32,16 @@ fn merged(files: &[(&str, &str)]) -> serde_json::Value {
     document(&rendered(&["--as=policy", "--dir", path(folder.path())]))
 }
 
-/// What is told of a directory that cannot be merged, without the directory's own path.
+/// The errors that are told of a directory that cannot be merged, without the directory's own path.
 fn conflicts(files: &[(&str, &str)]) -> Vec<String> {
     let folder = directory(files);
     let told = refused(&["--dir", path(folder.path())], 1);
     let prefix = format!("{}/", path(folder.path()));
-    told.lines().map(|line| line.strip_prefix(&prefix).unwrap_or(line).to_owned()).collect()
+    let lines: Vec<String> = told.lines().filter_map(|line| line.strip_prefix(&prefix)).map(str::to_owned).collect();
+    let noun = if lines.len() == 1 { "error" } else { "errors" };
+    let summary = format!("{}: refused with {} {noun}", path(folder.path()), lines.len());
+    assert_eq!(told.lines().last(), Some(summary.as_str()), "{told}");
+    lines
 }
 
 #[test]
@@ -98,37 +102,39 @@ fn every_conflict_is_told_at_once_by_its_file() {
         ("alpha.yaml", "rules: [{ name: twice }, { name: twice }, { name: defaults }]\ndefaults: {}"),
         ("another.yaml", "tenant: alpha"),
         ("broken.yaml", "rules: ["),
-        ("fields.yaml", "mode: shadow\nrollout: {}\ndefaults: { match: {} }"),
+        ("fields.yaml", "mode: shadow\nrollout: {}\ndefaults: { match: {} }\nrules: []\nrules: []"),
         ("glob.yaml", "tenant: 'pay-*'"),
         ("list.yaml", "- a"),
         ("long.yaml", &long),
         ("match.yaml", "rules: [{ name: a, match: { tenant: other } }, { name: b, match: [] }, { match: {} }]"),
         ("rules.yaml", "rules: { name: a }"),
     ]);
-    let broken = told.iter().position(|line| line.starts_with("broken.yaml: ")).expect("the file that is no YAML");
-    let mut rest = told.clone();
-    rest.remove(broken);
+    let long = format!(
+        r#"long.yaml:1:9: error[conflict]: rules[0]: the name "long/{}" has 65 bytes; expected at most 64"#,
+        "x".repeat(60)
+    );
+    let fields = "not of a tenant's file, which has tenant, defaults and rules";
     assert_eq!(
-        rest,
+        told,
         [
-            r#"alpha.yaml: rules[1]: "alpha/twice" is the name of rules[0] in alpha.yaml already"#,
-            r#"alpha.yaml: defaults: "alpha/defaults" is the name of rules[2] in alpha.yaml already"#,
-            r#"another.yaml: tenant "alpha" has a file already: alpha.yaml"#,
-            r#"base.yaml: rules[0]: "alpha/twice" is the name of rules[0] in alpha.yaml already"#,
-            "fields.yaml: mode: not of a tenant's file, which has tenant, defaults and rules",
-            "fields.yaml: rollout: not of a tenant's file, which has tenant, defaults and rules",
-            "fields.yaml: defaults.match: not a guard",
-            "glob.yaml: tenant: expected one tenant's exact name, of letters, digits and -_./:@+",
-            "list.yaml: not an object; expected tenant, defaults and rules",
-            &format!(r#"long.yaml: rules[0]: the name "long/{}" has 65 bytes; expected at most 64"#, "x".repeat(60)),
-            r#"match.yaml: rules[0].match.tenant: another tenant than "match", whose file this is"#,
-            "match.yaml: rules[1].match: not an object",
-            "match.yaml: rules[2].name: missing; expected a name for headers, logs and metrics",
-            "rules.yaml: rules: not a list",
+            r#"alpha.yaml:1:26: error[conflict]: rules[1]: "alpha/twice" is the name of rules[0] in alpha.yaml already"#,
+            r#"alpha.yaml:2:11: error[conflict]: defaults: "alpha/defaults" is the name of rules[2] in alpha.yaml already"#,
+            r#"another.yaml:1:9: error[conflict]: tenant: "alpha" has a file already: alpha.yaml"#,
+            r#"base.yaml:8:5: error[conflict]: rules[0]: "alpha/twice" is the name of rules[0] in alpha.yaml already"#,
+            "broken.yaml:1:9: error[syntax]: not YAML: while parsing a node, did not find expected node content",
+            &format!("fields.yaml:1:1: error[conflict]: mode: {fields}"),
+            &format!("fields.yaml:2:1: error[conflict]: rollout: {fields}"),
+            "fields.yaml:3:13: error[conflict]: defaults.match: not a guard",
+            "fields.yaml:5:1: error[conflict]: rules: stands more than once",
+            "glob.yaml:1:9: error[conflict]: tenant: not one tenant's exact name; expected letters, digits and -_./:@+",
+            "list.yaml:1:1: error[conflict]: not an object; expected tenant, defaults and rules",
+            &long,
+            r#"match.yaml:1:37: error[conflict]: rules[0].match.tenant: another tenant than "match", whose file this is"#,
+            "match.yaml:1:66: error[conflict]: rules[1].match: not an object",
+            "match.yaml:1:72: error[conflict]: rules[2].name: missing; expected a name for headers, logs and metrics",
+            "rules.yaml:1:8: error[conflict]: rules: not a list",
         ]
     );
-    let files: Vec<&str> = told.iter().filter_map(|line| line.split(':').next()).collect();
-    assert!(files.is_sorted(), "{told:?}");
 }
 
 #[test]
@@ -138,16 +144,18 @@ defaults: { ack_timeout: { min: fast }, auto_ack: never }
 rules:
   - { name: a, match: { topic: "" }, ack_timeout: { max: slow } }
   - { name: b, match: { topic: t }, auto_ack: perhaps, surprise: 1 }
+  - { name: c, match: { topic: u }, auto_ack: allow, auto_ack: allow }
 "#;
     let told = conflicts(&[("base.yaml", &BASE.replace("5s", "5")), ("team.yaml", tenant)]);
     let expected = [
-        "base.yaml: defaults.ack_timeout.min: 5 is not a duration",
-        r#"team.yaml: rules[0].match.topic: "" is not a pattern"#,
-        r#"team.yaml: defaults.ack_timeout.min: "fast" is not a duration"#,
-        r#"team.yaml: rules[0].ack_timeout.max: "slow" is not a duration"#,
-        r#"team.yaml: defaults.auto_ack: "never" is not reject"#,
-        r#"team.yaml: rules[1].auto_ack: "perhaps" is not reject"#,
-        "team.yaml: rules[1].surprise: unknown field",
+        "base.yaml:6:33: error[wrong-value]: defaults.ack_timeout.min: 5 is not a duration",
+        r#"team.yaml:2:33: error[wrong-value]: defaults.ack_timeout.min: "fast" is not a duration"#,
+        r#"team.yaml:2:51: error[wrong-value]: defaults.auto_ack: "never" is not reject"#,
+        r#"team.yaml:4:32: error[wrong-value]: rules[0].match.topic: "" is not a pattern"#,
+        r#"team.yaml:4:58: error[wrong-value]: rules[0].ack_timeout.max: "slow" is not a duration"#,
+        r#"team.yaml:5:47: error[wrong-value]: rules[1].auto_ack: "perhaps" is not reject"#,
+        "team.yaml:5:56: error[unknown-field]: rules[1].surprise: unknown field",
+        "team.yaml:6:54: error[repeated-field]: rules[2].auto_ack: stands more than once",
     ];
     let begins = told.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
     assert!(begins && told.len() == expected.len(), "{}", told.join("\n"));
@@ -155,7 +163,7 @@ rules:
 
 #[test]
 fn a_directory_needs_its_base_and_has_room_for_ten_thousand_rules() {
-    let missing = "base.yaml: missing; expected the whole policy but for its tenants' parts";
+    let missing = "base.yaml: error[conflict]: missing; expected the whole policy but for its tenants' parts";
     assert_eq!(conflicts(&[("a.yaml", "defaults: {}")]), [missing]);
     let rules = |count: usize| {
         let rules: Vec<String> = (0..count).map(|index| format!("{{ name: r{index} }}")).collect();
@@ -165,7 +173,7 @@ fn a_directory_needs_its_base_and_has_room_for_ten_thousand_rules() {
     assert_eq!(policy["rules"].as_array().unwrap().len(), 10_000);
     assert_eq!(
         conflicts(&[("base.yaml", BASE), ("a.yaml", &rules(5_000)), ("b.yaml", &rules(5_000))]),
-        ["base.yaml: 10001 rules with all tenants' files; expected at most 10000"]
+        ["base.yaml: error[conflict]: rules: 10001 with all tenants' files; expected at most 10000"]
     );
     assert!(refused(&["--dir=/no/such/folder"], 2).contains("/no/such/folder: No such file"));
 }
@@ -177,6 +185,19 @@ fn fields_that_the_merge_does_not_know_reach_the_policy_as_they_are() {
         ("base.yaml", &format!("{BASE}\nsome_future_section: {{ a: 1 }}")),
         ("team.yaml", "rules: [{ name: a, some_future_field: { b: 2 } }]"),
     ]);
-    assert!(told.iter().any(|line| line.starts_with("base.yaml: some_future_section")), "{told:?}");
-    assert!(told.iter().any(|line| line.starts_with("team.yaml: rules[0].some_future_field")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("error[unknown-field]: some_future_section")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("error[unknown-field]: rules[0].some_future_field")), "{told:?}");
+}
+
+#[test]
+fn a_roll_out_in_the_base_reaches_the_tenants_rules() {
+    let rollout = "
+rollout:
+  candidate: { version: next, rules: [{ name: team/a, match: { tenant: team }, auto_ack: allow }] }
+  stages: [{ percent: 5, hold: 10m }, { percent: 100 }]
+";
+    let files = [("base.yaml", &*format!("{BASE}{rollout}")), ("team.yaml", "rules: [{ name: a, mode: shadow }]")];
+    let policy = merged(&files);
+    assert_eq!(policy["rules"][0], json!({ "name": "team/a", "match": { "tenant": "team" }, "mode": "shadow" }));
+    assert_eq!(policy["rollout"]["candidate"]["rules"][0]["name"], "team/a");
 }

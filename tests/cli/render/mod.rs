@@ -6,33 +6,26 @@ mod objects;
 mod samples;
 
 use std::path::Path;
-use std::process::{Command, Output};
+
+use crate::program::{Run, ackguard};
 
 /// Runs `ackguard render` from the repository's root.
-fn render(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ackguard"))
-        .arg("render")
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap()
+fn render(arguments: &[&str]) -> Run {
+    ackguard("../..", &[&["render"], arguments].concat())
 }
 
 /// What it prints where all is well.
 fn rendered(arguments: &[&str]) -> String {
-    let output = render(arguments);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), told.as_str()), (Some(0), ""), "{arguments:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let run = render(arguments);
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{arguments:?}");
+    run.stdout
 }
 
 /// What it says where it prints nothing, and ends with `status`.
 fn refused(arguments: &[&str], status: i32) -> String {
-    let output = render(arguments);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {told}");
-    assert!(output.stdout.is_empty(), "{arguments:?}");
-    told
+    let run = render(arguments);
+    assert_eq!((run.status, run.stdout.as_str()), (status, ""), "{arguments:?}: {}", run.stderr);
+    run.stderr
 }
 
 /// A document as JSON.

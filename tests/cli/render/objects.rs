@@ -1,13 +1,12 @@
 //! What is rendered of one policy.
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{document, path, refused, rendered};
+use crate::program::{command, run};
 
 const POLICY: &str = "envoy/istio/policy.yaml";
 const FORMS: [&str; 5] = ["ecds", "config-map", "wasm-plugin", "envoy-filter", "policy"];
@@ -60,15 +59,17 @@ fn every_form_carries_the_policy_and_json_says_the_same_as_yaml() {
 
 #[test]
 fn a_policy_is_read_from_standard_input() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ackguard"))
-        .args(["render", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&fs::read(POLICY).unwrap()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), rendered(&[POLICY]));
+    let read = run(command("../..", &["render", "-"]), &fs::read(POLICY).unwrap());
+    assert_eq!(read.stdout, rendered(&[POLICY]));
+}
+
+#[test]
+fn a_policy_is_found_where_it_was_rendered_to() {
+    for form in ["ecds", "wasm-plugin", "envoy-filter"] {
+        let object = rendered(&[POLICY, &format!("--as={form}")]);
+        let read = run(command("../..", &["render", "-", "--as=policy"]), object.as_bytes());
+        assert_eq!(read.stdout, rendered(&[POLICY, "--as=policy"]), "{form}");
+    }
 }
 
 #[test]
@@ -97,10 +98,13 @@ fn a_policy_that_the_filter_refuses_is_not_rendered_in_any_form() {
     with_policy(edit, |policy| {
         for form in FORMS {
             let told = refused(&[policy, &format!("--as={form}")], 1);
-            let lines: Vec<&str> = told.lines().collect();
-            assert!(lines[0].contains(r#"policy.json: defaults.ack_timeout.min: "fast" is not a duration"#), "{told}");
-            assert!(lines[1].contains("policy.json: surprise: unknown field"), "{told}");
-            assert_eq!(lines.len(), 2, "{told}");
+            let errors: Vec<&str> = told.lines().filter(|line| line.contains(": error[")).collect();
+            assert!(
+                errors[0].contains(r#"error[wrong-value]: defaults.ack_timeout.min: "fast" is not a duration"#),
+                "{told}"
+            );
+            assert!(errors[1].contains("error[unknown-field]: surprise: unknown field"), "{told}");
+            assert!(errors.len() == 2 && told.ends_with("policy.json: refused with 2 errors\n"), "{told}");
         }
     });
 }
@@ -111,7 +115,7 @@ fn what_cannot_be_read_is_told_from_what_is_refused() {
     let file = folder.path().join("policy.yaml");
     assert!(refused(&[path(&file)], 2).contains("policy.yaml: No such file"));
     fs::write(&file, "rules: [").unwrap();
-    assert!(refused(&[path(&file)], 1).contains("policy.yaml:"));
+    assert!(refused(&[path(&file)], 1).contains("policy.yaml:1:9: error[syntax]: not YAML"));
     for (arguments, said) in [
         (&[][..], "required arguments were not provided"),
         (&[POLICY, "--dir=envoy/policies"], "cannot be used with"),

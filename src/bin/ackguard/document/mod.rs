@@ -92,7 +92,7 @@ pub(crate) fn read(source: &Source) -> Result<Document<'_>, Unreadable> {
 }
 
 /// JSON where the text begins as an object of JSON, or the name says so; YAML else.
-fn tree(source: &Source) -> Result<Node<'_>, Unreadable> {
+pub(crate) fn tree(source: &Source) -> Result<Node<'_>, Unreadable> {
     let text = source.text();
     let json = text.trim_ascii_start().starts_with('{') || source.name().ends_with(".json");
     if !json {

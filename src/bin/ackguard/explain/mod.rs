@@ -34,7 +34,7 @@ Examples:
   printf 'POST /tmq/v1/groups/workers/consumers HTTP/1.1\\nHost: mq\\n\\n{\"topic\":\"orders\",\"ackTimeout\":0}' \\
       | ackguard explain policy.yaml -
   ackguard explain policy.yaml pull.http --topic orders         as if its consumer had subscribed to orders
-  ackguard explain policy.yaml request.http --stage 0           at the first stage of a roll-out
+  ackguard explain policy.yaml request.http --stage 1           at the first stage of a roll-out
   ackguard explain policy.yaml request.http --property connection.uri_san_peer_certificate=spiffe://pay
 
 A request is a raw one of HTTP/1.1: its head, an empty line, its body as it is. Lines of the head may end with a bare LF.
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     /// The topic that the request's consumer subscribed to, as the gateway would remember it
     #[arg(long)]
     topic: Option<String>,
-    /// The stage that the policy's roll-out is at, from 0; before any stage if left out
+    /// The stage that the policy's roll-out is at, from 1; before any stage if left out
     #[arg(long, value_name = "N")]
     stage: Option<usize>,
     /// Print JSON
@@ -131,28 +131,27 @@ pub(crate) fn perform(args: &Args) -> ExitCode {
     let explained = || -> Result<ExitCode, ExitCode> {
         let source = loaded::open(&args.policy)?;
         let loaded = loaded::compile(&source)?;
-        check_stage(args.stage, &loaded)?;
+        let stage = stage_index(args.stage, &loaded)?;
         let request = read(&args.request)?;
         for note in &request.notes {
             anstream::eprintln!("{}: {note}", args.request.display());
         }
-        let explained = explain(args, &loaded, &request);
+        let explained = explain(args, stage, &loaded, &request);
         Ok(output::perform(|out| tell(args, &explained, out)))
     };
     explained().unwrap_or_else(|code| code)
 }
 
-/// Says on standard error why a stage is none of a policy's roll-out.
-pub(crate) fn check_stage(stage: Option<usize>, loaded: &Loaded<'_>) -> Result<(), ExitCode> {
+/// The index of a stage that is counted from 1; says on standard error why it is none of a policy's roll-out.
+pub(crate) fn stage_index(stage: Option<usize>, loaded: &Loaded<'_>) -> Result<Option<usize>, ExitCode> {
+    let Some(stage) = stage else { return Ok(None) };
     let stages = loaded.policy.rollout.as_ref().map_or(0, |rollout| rollout.stages.len());
-    match stage {
-        Some(stage) if stage >= stages => {
-            let why = format!("--stage {stage}: the roll-out has {}", output::count(stages, "stage"));
-            output::complain(Path::new(loaded.file()), &why);
-            Err(ExitCode::from(UNREAD))
-        }
-        _ => Ok(()),
+    if (1..=stages).contains(&stage) {
+        return Ok(Some(stage - 1));
     }
+    let why = format!("--stage {stage}: the roll-out has {}", output::count(stages, "stage"));
+    output::complain(Path::new(loaded.file()), &why);
+    Err(ExitCode::from(UNREAD))
 }
 
 fn read(path: &Path) -> Result<RawRequest, ExitCode> {
@@ -169,7 +168,7 @@ fn read(path: &Path) -> Result<RawRequest, ExitCode> {
     })
 }
 
-fn explain<'e>(args: &Args, loaded: &'e Loaded<'e>, request: &'e RawRequest) -> Explained<'e> {
+fn explain<'e>(args: &Args, stage: Option<usize>, loaded: &'e Loaded<'e>, request: &'e RawRequest) -> Explained<'e> {
     let policy = &loaded.policy;
     let head = request.head(&args.scheme);
     let property = |path: &[String]| {
@@ -178,7 +177,7 @@ fn explain<'e>(args: &Args, loaded: &'e Loaded<'e>, request: &'e RawRequest) -> 
         Some(value.as_bytes().to_vec())
     };
     let topic = args.topic.clone().map(Topic);
-    let judged = Gateway::new(policy, args.stage).judge(&head, &request.body, property, topic.as_ref());
+    let judged = Gateway::new(policy, stage).judge(&head, &request.body, property, topic.as_ref());
     Explained {
         loaded,
         request,

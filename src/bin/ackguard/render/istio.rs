@@ -1,8 +1,10 @@
 //! Istio's objects.
 
+use ackguard::json::Node;
+
 use super::Rendering;
+use super::build::{list, object, text};
 use super::ecds::{WASM_TYPE, extension};
-use super::tree::Tree;
 
 /// Which of a proxy's listeners are guarded.
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
@@ -16,76 +18,64 @@ pub(super) enum Context {
 }
 
 /// A `WasmPlugin`: Istio puts the filter before the router, fetches the module and delivers the policy.
-pub(super) fn wasm_plugin(rendering: &Rendering) -> Tree {
-    let mut spec = Tree::object([]);
-    if let Some(labels) = rendering.labels() {
-        spec.push("selector", Tree::object([("matchLabels", labels)]));
-    }
-    spec.push("url", rendering.module.url().as_str().into());
-    if let Some(sha256) = &rendering.sha256 {
-        spec.push("sha256", sha256.as_str().into());
-    }
-    spec.push("pluginName", "ackguard".into());
-    // A trapped VM answers 503 and is made anew: a failed guard lets nothing by.
-    spec.push("failStrategy", "FAIL_RELOAD".into());
+pub(super) fn wasm_plugin<'t>(rendering: &'t Rendering<'_>) -> Node<'t> {
     let mode = match rendering.context {
         Context::Gateway => None,
         Context::SidecarInbound => Some("SERVER"),
         Context::SidecarOutbound => Some("CLIENT"),
     };
-    if let Some(mode) = mode {
-        spec.push("match", Tree::List(vec![Tree::object([("mode", mode.into())])]));
-    }
-    spec.push("pluginConfig", rendering.policy.clone());
-    object("extensions.istio.io/v1alpha1", "WasmPlugin", rendering, spec)
+    let mut spec = Vec::new();
+    spec.extend(rendering.labels().map(|labels| ("selector", object([("matchLabels", labels)]))));
+    spec.push(("url", text(rendering.module.url())));
+    spec.extend(rendering.sha256.as_deref().map(|sha256| ("sha256", text(sha256))));
+    spec.push(("pluginName", text("ackguard")));
+    // A trapped VM answers 503 and is made anew: a failed guard lets nothing by.
+    spec.push(("failStrategy", text("FAIL_RELOAD")));
+    spec.extend(mode.map(|mode| ("match", list([object([("mode", text(mode))])]))));
+    spec.push(("pluginConfig", rendering.policy.clone()));
+    kubernetes("extensions.istio.io/v1alpha1", "WasmPlugin", rendering, object(spec))
 }
 
 /// An `EnvoyFilter` of two patches: the filter's place, before the router, and the filter itself, which istiod delivers
 /// by extension discovery, so that a new policy changes no listener and drains no connection.
-pub(super) fn envoy_filter(rendering: &Rendering) -> Tree {
+pub(super) fn envoy_filter<'t>(rendering: &'t Rendering<'_>) -> Node<'t> {
     let context = match rendering.context {
         Context::Gateway => "GATEWAY",
         Context::SidecarInbound => "SIDECAR_INBOUND",
         Context::SidecarOutbound => "SIDECAR_OUTBOUND",
     };
-    let router = Tree::object([("name", "envoy.filters.http.router".into())]);
-    let manager =
-        Tree::object([("name", "envoy.filters.network.http_connection_manager".into()), ("subFilter", router)]);
-    let listener = Tree::object([("filterChain", Tree::object([("filter", manager)]))]);
-    let source = Tree::object([
-        ("resource_api_version", "V3".into()),
-        ("ads", Tree::object([])),
+    let router = object([("name", text("envoy.filters.http.router"))]);
+    let manager = object([("name", text("envoy.filters.network.http_connection_manager")), ("subFilter", router)]);
+    let listener = object([("filterChain", object([("filter", manager)]))]);
+    let source = object([
+        ("resource_api_version", text("V3")),
+        ("ads", object::<&str>([])),
         // No limit: a listener waits for its guard and does not begin without.
-        ("initial_fetch_timeout", "0s".into()),
+        ("initial_fetch_timeout", text("0s")),
     ]);
-    let discovery = Tree::object([("config_source", source), ("type_urls", Tree::List(vec![WASM_TYPE.into()]))]);
-    let place = Tree::object([("name", rendering.name.as_str().into()), ("config_discovery", discovery)]);
+    let discovery = object([("config_source", source), ("type_urls", list([text(WASM_TYPE)]))]);
+    let place = object([("name", text(&rendering.name)), ("config_discovery", discovery)]);
     let patches = [
-        (
+        patch(
             "HTTP_FILTER",
-            Tree::object([("context", context.into()), ("listener", listener)]),
-            Tree::object([("operation", "INSERT_BEFORE".into()), ("value", place)]),
+            object([("context", text(context)), ("listener", listener)]),
+            object([("operation", text("INSERT_BEFORE")), ("value", place)]),
         ),
-        (
+        patch(
             "EXTENSION_CONFIG",
-            Tree::object([("context", context.into())]),
-            Tree::object([("operation", "ADD".into()), ("value", Tree::Object(extension(rendering)))]),
+            object([("context", text(context))]),
+            object([("operation", text("ADD")), ("value", object(extension(rendering)))]),
         ),
-    ]
-    .map(|(apply_to, place, patch)| Tree::object([("applyTo", apply_to.into()), ("match", place), ("patch", patch)]));
-    let mut spec = Tree::object([]);
-    if let Some(labels) = rendering.labels() {
-        spec.push("workloadSelector", Tree::object([("labels", labels)]));
-    }
-    spec.push("configPatches", Tree::List(patches.into()));
-    object("networking.istio.io/v1alpha3", "EnvoyFilter", rendering, spec)
+    ];
+    let selector = rendering.labels().map(|labels| ("workloadSelector", object([("labels", labels)])));
+    let spec = object(selector.into_iter().chain([("configPatches", list(patches))]));
+    kubernetes("networking.istio.io/v1alpha3", "EnvoyFilter", rendering, spec)
 }
 
-fn object(version: &str, kind: &str, rendering: &Rendering, spec: Tree) -> Tree {
-    Tree::object([
-        ("apiVersion", version.into()),
-        ("kind", kind.into()),
-        ("metadata", rendering.metadata()),
-        ("spec", spec),
-    ])
+fn patch<'t>(apply_to: &'static str, place: Node<'t>, patch: Node<'t>) -> Node<'t> {
+    object([("applyTo", text(apply_to)), ("match", place), ("patch", patch)])
+}
+
+fn kubernetes<'t>(version: &'static str, kind: &'static str, rendering: &'t Rendering<'_>, spec: Node<'t>) -> Node<'t> {
+    object([("apiVersion", text(version)), ("kind", text(kind)), ("metadata", rendering.metadata()), ("spec", spec)])
 }

@@ -1,22 +1,28 @@
 //! `ackguard render`: a policy as the object that brings it into a proxy.
 
+mod build;
 mod directory;
 mod ecds;
 mod istio;
 mod module;
-mod read;
-mod tree;
+mod refusal;
 
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use ackguard::json::Node;
 use ackguard::policy::{HostHeaders, Policy};
 
+use crate::check;
+use crate::document;
+use crate::output::{self, UNREAD};
+use crate::source::Source;
+
+use build::{Written, object, text};
+use directory::Directory;
 use istio::Context;
 use module::Module;
-use read::Unreadable;
-use tree::Tree;
+use refusal::Refusal;
 
 /// What a policy is rendered as.
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
@@ -50,7 +56,7 @@ A directory has base.yaml, the whole policy but for its tenants' parts, and a fi
 name unless set), `defaults` and `rules`. They are merged; conflicts are told by file, all at once."
 )]
 pub(crate) struct Args {
-    /// The policy, YAML or JSON
+    /// The policy: YAML or JSON, or an Envoy or Istio configuration with one inside; - is standard input
     policy: Option<PathBuf>,
     /// A directory of policies, one file a tenant, in place of POLICY
     #[arg(long, value_name = "DIR")]
@@ -85,8 +91,8 @@ pub(crate) struct Args {
 }
 
 /// A policy that the filter would accept, and what its objects need besides.
-struct Rendering {
-    policy: Tree,
+struct Rendering<'s> {
+    policy: Node<'s>,
     version: String,
     held: bool,
     name: String,
@@ -98,56 +104,54 @@ struct Rendering {
     vm_id: String,
 }
 
-impl Rendering {
-    fn metadata(&self) -> Tree {
-        let mut metadata = Tree::object([("name", self.name.as_str().into())]);
-        if let Some(namespace) = &self.namespace {
-            metadata.push("namespace", namespace.as_str().into());
-        }
-        metadata
+impl Rendering<'_> {
+    fn metadata(&self) -> Node<'_> {
+        let namespace = self.namespace.as_deref().map(|namespace| ("namespace", text(namespace)));
+        object([("name", text(&self.name))].into_iter().chain(namespace))
     }
 
-    fn labels(&self) -> Option<Tree> {
-        let labels = self.selector.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
-        (!self.selector.is_empty()).then_some(Tree::Object(labels))
+    fn labels(&self) -> Option<Node<'_>> {
+        let labels = self.selector.iter().map(|(key, value)| (key.as_str(), text(value)));
+        (!self.selector.is_empty()).then(|| object(labels))
     }
 }
 
-/// Why nothing is printed.
-enum Refusal {
-    /// Faults of the policy and conflicts, a line each.
-    Policy(Vec<String>),
-    /// A form that cannot do what is asked for.
-    Form(String),
-    /// A file that cannot be read.
-    File(PathBuf, io::Error),
+/// Where a policy comes from.
+enum Input {
+    File(Source),
+    Directory(Directory),
 }
 
 /// Prints the object.
 pub(crate) fn perform(args: &Args) -> ExitCode {
-    let refusal = match render(args) {
-        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => Refusal::File("standard output".into(), error),
-        },
-        Err(refusal) => refusal,
+    let input = match (&args.dir, &args.policy) {
+        (Some(path), _) => Directory::read(path).map(Input::Directory),
+        // The arguments name one of both.
+        (None, path) => {
+            let path = path.clone().unwrap_or_default();
+            document::open(&path).map(Input::File).map_err(|fault| (path, fault))
+        }
     };
-    let (lines, status) = match refusal {
-        Refusal::Policy(lines) => (lines, 1),
-        Refusal::Form(problem) => (vec![problem], 1),
-        Refusal::File(path, error) => (vec![format!("{}: {error}", path.display())], 2),
+    let input = match input {
+        Ok(input) => input,
+        Err((path, fault)) => {
+            output::complain(&path, &fault);
+            return ExitCode::from(UNREAD);
+        }
     };
-    for line in lines {
-        anstream::eprintln!("{line}");
+    match render(args, &input) {
+        Ok(text) => output::perform(|out| {
+            std::io::Write::write_all(out, text.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }),
+        Err(refusal) => refusal.tell(),
     }
-    ExitCode::from(status)
 }
 
-fn render(args: &Args) -> Result<String, Refusal> {
-    let (document, policy) = match (&args.dir, &args.policy) {
-        (Some(directory), _) => directory::load(directory)?,
-        (None, Some(path)) => single(path)?,
-        (None, None) => return Err(Refusal::Form("expected a policy, or --dir".to_owned())),
+fn render(args: &Args, input: &Input) -> Result<String, Refusal> {
+    let (document, policy) = match input {
+        Input::File(source) => single(source)?,
+        Input::Directory(directory) => directory.merge()?,
     };
     let rendering = Rendering {
         policy: document,
@@ -161,41 +165,34 @@ fn render(args: &Args) -> Result<String, Refusal> {
         sha256: args.sha256.clone(),
         vm_id: args.vm_id.clone(),
     };
-    check(args.form, &rendering)?;
-    let tree = match args.form {
-        Form::Ecds => Ok(ecds::resource(&rendering)),
-        Form::ConfigMap => ecds::config_map(&rendering),
-        Form::WasmPlugin => Ok(istio::wasm_plugin(&rendering)),
-        Form::EnvoyFilter => Ok(istio::envoy_filter(&rendering)),
-        Form::Policy => Ok(rendering.policy),
+    refuse_unworkable(args.form, &rendering)?;
+    let object = match args.form {
+        Form::Ecds => ecds::resource(&rendering),
+        Form::ConfigMap => ecds::config_map(&rendering).map_err(|error| Refusal::unwritten(&error))?,
+        Form::WasmPlugin => istio::wasm_plugin(&rendering),
+        Form::EnvoyFilter => istio::envoy_filter(&rendering),
+        Form::Policy => rendering.policy.clone(),
     };
-    let written = |error: &dyn std::fmt::Display| Refusal::Form(format!("cannot be written: {error}"));
-    let tree = tree.map_err(|error| written(&error))?;
+    let object = Written(&object);
     if args.json {
-        return serde_json::to_string_pretty(&tree).map(|text| text + "\n").map_err(|error| written(&error));
+        let text = serde_json::to_string_pretty(&object).map_err(|error| Refusal::unwritten(&error))?;
+        return Ok(text + "\n");
     }
-    serde_saphyr::to_string(&tree).map_err(|error| written(&error))
+    serde_saphyr::to_string(&object).map_err(|error| Refusal::unwritten(&error))
 }
 
-/// A policy of one file.
-fn single(path: &Path) -> Result<(Tree, Policy), Refusal> {
-    let read = match read::read(path) {
-        Ok(read) => read,
-        Err(Unreadable::File(error)) => return Err(Refusal::File(path.to_owned(), error)),
-        Err(Unreadable::Syntax(problem)) => {
-            return Err(Refusal::Policy(vec![format!("{}:{problem}", path.display())]));
-        }
-    };
-    let policy = read.policy.map_err(|faults| {
-        let lines = faults.to_string();
-        Refusal::Policy(lines.lines().map(|fault| format!("{}: {fault}", path.display())).collect())
-    })?;
-    Ok((read.tree, policy))
+/// The policy of one file, which may be inside of an Envoy or Istio configuration.
+fn single(source: &Source) -> Result<(Node<'_>, Policy), Refusal> {
+    let (document, _) = check::compiled(source).map_err(|refused| Refusal::of_file(source, refused))?;
+    // What the filter reads is the document as JSON, which aliases may have made larger than the file.
+    let json = serde_json::to_vec(&Written(&document.node)).map_err(|error| Refusal::unwritten(&error))?;
+    let policy = Policy::parse(&json).map_err(|faults| Refusal::of_form(&format!("{}: {faults}", source.name())))?;
+    Ok((document.node, policy))
 }
 
 /// Refuses what a proxy would not do, or would do wrong.
-fn check(form: Form, rendering: &Rendering) -> Result<(), Refusal> {
-    let refuse = |problem: &str| Err(Refusal::Form(problem.to_owned()));
+fn refuse_unworkable(form: Form, rendering: &Rendering<'_>) -> Result<(), Refusal> {
+    let refuse = |problem: &str| Err(Refusal::of_form(problem));
     let remote = matches!(rendering.module, Module::Remote(_));
     match form {
         Form::WasmPlugin if rendering.held => refuse(

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use super::tree::Tree;
+use ackguard::json::Node;
+
+use super::build::{object, text};
 
 /// Where a proxy finds the module.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,19 +40,15 @@ impl Module {
     }
 
     /// As Envoy's `AsyncDataSource`.
-    pub(super) fn data_source(&self, sha256: Option<&str>) -> Tree {
+    pub(super) fn data_source<'t>(&'t self, sha256: Option<&'t str>) -> Node<'t> {
         match self {
-            Module::File(path) => Tree::object([("local", Tree::object([("filename", path.as_str().into())]))]),
+            Module::File(path) => object([("local", object([("filename", text(path))]))]),
             Module::Remote(url) => {
                 // Istio's agent downloads the module before Envoy sees this, so that no cluster has to be there; the
                 // name is the one that Istio itself puts here, since the field may not be empty.
-                let mut uri = Tree::object([("uri", url.as_str().into()), ("timeout", "30s".into())]);
-                uri.push("cluster", "_".into());
-                let mut remote = Tree::object([("http_uri", uri)]);
-                if let Some(sha256) = sha256 {
-                    remote.push("sha256", sha256.into());
-                }
-                Tree::object([("remote", remote)])
+                let uri = object([("uri", text(url)), ("timeout", text("30s")), ("cluster", text("_"))]);
+                let sha256 = sha256.map(|sha256| ("sha256", text(sha256)));
+                object([("remote", object([("http_uri", uri)].into_iter().chain(sha256)))])
             }
         }
     }

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::explain::check_stage;
+use crate::explain::stage_index;
 use crate::gateway::Gateway;
 use crate::loaded::{self, Loaded};
 use crate::output::{self, UNREAD};
@@ -31,7 +31,7 @@ Examples:
   ackguard replay policy.yaml traffic.jsonl
   ackguard replay policy.yaml traffic.har                       as browsers and proxies save it
   ackguard replay policy.yaml traffic.jsonl --against next.yaml      what a change would change
-  ackguard replay policy.yaml traffic.jsonl --against policy.yaml --against-stage 0     ... its roll-out's first stage
+  ackguard replay policy.yaml traffic.jsonl --against policy.yaml --against-stage 1     ... its roll-out's first stage
   zcat traffic.jsonl.gz | ackguard replay policy.yaml - --json | jq .rows
 
 A capture is JSON Lines or HAR 1.2. A line is {\"request\": {\"method\", \"target\", \"headers\": [[name, value], ...], \"body_text\" or
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Another policy: tell what it would do otherwise
     #[arg(long, value_name = "POLICY2")]
     against: Option<PathBuf>,
-    /// The stage that the policy's roll-out is at, from 0; before any stage if left out
+    /// The stage that the policy's roll-out is at, from 1; before any stage if left out
     #[arg(long, value_name = "N")]
     stage: Option<usize>,
     /// The same for the other policy
@@ -62,6 +62,7 @@ pub(crate) struct Args {
 /// What was found.
 struct Replayed<'p> {
     loaded: &'p Loaded<'p>,
+    /// The stage of its roll-out, from 1.
     stage: Option<usize>,
     gateway: Gateway<'p>,
     tally: Tally,
@@ -78,6 +79,7 @@ struct Replayed<'p> {
 /// The second policy.
 struct Other<'p> {
     loaded: &'p Loaded<'p>,
+    /// The stage of its roll-out, from 1.
     stage: Option<usize>,
     gateway: Gateway<'p>,
     tally: Tally,
@@ -89,21 +91,22 @@ pub(crate) fn perform(args: &Args) -> ExitCode {
     let replayed = || -> Result<ExitCode, ExitCode> {
         let source = loaded::open(&args.policy)?;
         let loaded = loaded::compile(&source)?;
-        check_stage(args.stage, &loaded)?;
+        let index = stage_index(args.stage, &loaded)?;
         let other_source = args.against.as_deref().map(loaded::open).transpose()?;
         let other = other_source.as_ref().map(loaded::compile).transpose()?;
-        if let Some(other) = &other {
-            check_stage(args.against_stage, other)?;
-        }
+        let other_index = match &other {
+            Some(other) => stage_index(args.against_stage, other)?,
+            None => None,
+        };
         let mut replayed = Replayed {
             loaded: &loaded,
             stage: args.stage,
-            gateway: Gateway::new(&loaded.policy, args.stage),
+            gateway: Gateway::new(&loaded.policy, index),
             tally: Tally::default(),
             other: other.as_ref().map(|loaded| Other {
                 loaded,
                 stage: args.against_stage,
-                gateway: Gateway::new(&loaded.policy, args.against_stage),
+                gateway: Gateway::new(&loaded.policy, other_index),
                 tally: Tally::default(),
                 changes: Changes::default(),
             }),

@@ -83,3 +83,14 @@ async fn the_patches_of_the_envoy_filter_guard_where_istio_puts_them() {
         gateway.finish().await;
     }
 }
+
+#[tokio::test]
+async fn the_plugins_policy_guards_in_the_form_that_istiod_hands_on() {
+    let object = render("streamed", "rendered", "12s", "wasm-plugin");
+    // istiod writes `pluginConfig` as JSON into a StringValue.
+    let policy = object["spec"]["pluginConfig"].to_string();
+    let setup = Setup::new(HostMode::Streamed).bootstrap(|bootstrap| bootstrap.policy_text(&policy));
+    let gateway = setup.start().await;
+    check_guarded(&gateway, "12000", "rendered").await;
+    gateway.finish().await;
+}

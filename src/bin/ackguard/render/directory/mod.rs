@@ -4,170 +4,168 @@
 //! the files' names, then those of `base.yaml`. What cannot be merged, and what the merged policy is refused for, is told
 //! by the file that it stands in.
 
+mod conflicts;
 mod origin;
 mod tenant;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use ackguard::json::{Content, Member, Node};
 use ackguard::policy::{MAX_RULES, Policy};
 
-use super::Refusal;
-use super::read::{self, Unreadable};
-use super::tree::Tree;
-use origin::{Origin, attribute};
+use super::build::{Written, list};
+use super::refusal::Refusal;
+use crate::document;
+use crate::source::Source;
+use conflicts::Conflicts;
+use origin::Origin;
 use tenant::Tenant;
 
 const BASE: &str = "base.yaml";
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
+/// The files of a directory, by name.
+pub(super) struct Directory {
+    path: PathBuf,
+    files: BTreeMap<String, Source>,
+}
+
 /// A rule of the merged document.
-struct Rule {
-    rule: Tree,
-    origin: Origin,
+struct Rule<'s> {
+    rule: Node<'s>,
+    origin: Origin<'s>,
 }
 
-/// What does not fit together: files and problems.
-#[derive(Default)]
-struct Conflicts(Vec<(String, String)>);
-
-impl Conflicts {
-    fn add(&mut self, file: &str, problem: impl std::fmt::Display) {
-        self.0.push((file.to_owned(), problem.to_string()));
-    }
-
-    /// All of them, once each, by file and then in the order that they were found in; or nothing.
-    fn refuse(self, directory: &Path) -> Result<(), Refusal> {
-        let mut by_file: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (file, problem) in self.0 {
-            let problems = by_file.entry(directory.join(file).display().to_string()).or_default();
-            // A fault of a tenant's `defaults` shows in each of its rules.
-            if !problems.contains(&problem) {
-                problems.push(problem);
+impl Directory {
+    /// Reads the documents. Hidden files are left out: editors keep theirs so, and Kubernetes its links.
+    ///
+    /// # Errors
+    /// The directory or file that cannot be read, and why.
+    pub(super) fn read(path: &Path) -> Result<Directory, (PathBuf, io::Error)> {
+        let unreadable = |fault| (path.to_owned(), fault);
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(path).map_err(unreadable)? {
+            let file = entry.map_err(unreadable)?.path();
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let chosen = Path::new(&name).extension().is_some_and(|one| EXTENSIONS.iter().any(|known| one == *known));
+            if chosen && !name.starts_with('.') && !file.is_dir() {
+                let source = Source::read(&file).map_err(|fault| (file, fault))?;
+                files.insert(name, source);
             }
         }
-        let told = |(file, problems): (String, Vec<String>)| {
-            problems.into_iter().map(move |problem| format!("{file}: {problem}")).collect::<Vec<_>>()
+        // It need not be there, to be told of by its name.
+        let base = path.join(BASE).display().to_string();
+        files.entry(BASE.to_owned()).or_insert_with(|| Source::new(base, String::new()));
+        Ok(Directory { path: path.to_owned(), files })
+    }
+
+    /// Merges and compiles them.
+    ///
+    /// # Errors
+    /// Every conflict, by file; or every fault of the merged policy, by file.
+    pub(super) fn merge(&self) -> Result<(Node<'_>, Policy), Refusal> {
+        let mut conflicts = Conflicts::new(self);
+        let (base, mut rules) = self.parts(&mut conflicts);
+        let base = match base {
+            Some(base) if conflicts.is_empty() => base,
+            _ => return Err(conflicts.refusal()),
         };
-        let lines: Vec<String> = by_file.into_iter().flat_map(told).collect();
-        if lines.is_empty() { Ok(()) } else { Err(Refusal::Policy(lines)) }
-    }
-}
-
-/// Merges and compiles the policies of a directory.
-pub(super) fn load(directory: &Path) -> Result<(Tree, Policy), Refusal> {
-    let mut conflicts = Conflicts::default();
-    let files = documents(directory, &mut conflicts)?;
-    let (base, tenants) = sort_out(files, &mut conflicts);
-    let mut rules: Vec<Rule> = tenants.into_iter().flat_map(Tenant::into_rules).collect();
-    let (document, own) = base_rules(base);
-    rules.extend(own);
-    check_names(&rules, &mut conflicts);
-    if rules.len() > MAX_RULES {
-        conflicts.add(BASE, format!("{} rules with all tenants' files; expected at most {MAX_RULES}", rules.len()));
-    }
-    conflicts.refuse(directory)?;
-
-    let (list, origins): (Vec<Tree>, Vec<Origin>) = rules.into_iter().map(|rule| (rule.rule, rule.origin)).unzip();
-    let document = with_rules(document, list);
-    let json = serde_json::to_vec(&document).map_err(|error| Refusal::Form(error.to_string()))?;
-    match Policy::parse(&json) {
-        Ok(policy) => Ok((document, policy)),
-        Err(faults) => {
-            let mut told = Conflicts::default();
+        let (nodes, origins): (Vec<Node<'_>>, Vec<Origin<'_>>) =
+            rules.drain(..).map(|rule| (rule.rule, rule.origin)).unzip();
+        let document = with_rules(base, nodes);
+        if let Err(faults) = Policy::compile(&document) {
             for fault in faults.told() {
-                let (file, path) = attribute(&fault.path, &origins);
-                let colon = if path.is_empty() { "" } else { ": " };
-                told.add(&file, format!("{path}{colon}{}", fault.problem));
+                conflicts.fault(fault, &origins);
             }
-            told.refuse(directory)?;
-            Err(Refusal::Form("the merged policy is refused".to_owned()))
+            return Err(conflicts.refusal_of(&faults));
         }
-    }
-}
-
-/// The documents by their files' names. Hidden files are left out: editors keep theirs so, and Kubernetes its links.
-fn documents(directory: &Path, conflicts: &mut Conflicts) -> Result<BTreeMap<String, Tree>, Refusal> {
-    let unreadable = |path: &Path, error| Refusal::File(path.to_owned(), error);
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(directory).map_err(|error| unreadable(directory, error))? {
-        let path = entry.map_err(|error| unreadable(directory, error))?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
-        let chosen = extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()));
-        if !chosen || name.starts_with('.') || path.is_dir() {
-            continue;
-        }
-        match read::read(&path) {
-            Ok(read) => {
-                found.insert(name, read.tree);
+        // What the filter reads is the merged document as JSON, which may be too large.
+        let json = serde_json::to_vec(&Written(&document)).map_err(|error| Refusal::unwritten(&error))?;
+        match Policy::parse(&json) {
+            Ok(policy) => Ok((document, policy)),
+            Err(faults) => {
+                for fault in faults.told() {
+                    conflicts.add(BASE, None, String::new(), format!("with all tenants' files: {}", fault.problem));
+                }
+                Err(conflicts.refusal())
             }
-            Err(Unreadable::Syntax(problem)) => {
-                conflicts.add(&name, problem);
-                // Its place is kept, so that a broken base.yaml is not missed besides.
-                found.insert(name, Tree::Null);
+        }
+    }
+
+    /// The document of `base.yaml`, and all rules in their order.
+    fn parts<'s>(&'s self, conflicts: &mut Conflicts<'s>) -> (Option<Node<'s>>, Vec<Rule<'s>>) {
+        let mut base = None;
+        let mut tenants: Vec<Tenant<'s>> = Vec::new();
+        for (file, source) in &self.files {
+            let document = match document::tree(source) {
+                Ok(document) => document,
+                Err(fault) => {
+                    conflicts.unreadable(file, fault);
+                    continue;
+                }
+            };
+            if file != BASE {
+                let Some(tenant) = Tenant::read(file, &document, conflicts) else { continue };
+                if let Some(earlier) = tenants.iter().find(|earlier| earlier.name == tenant.name) {
+                    let problem = format!("\"{}\" has a file already: {}", tenant.name, earlier.file);
+                    conflicts.add(file, tenant.place, "tenant".to_owned(), problem);
+                }
+                tenants.push(tenant);
+            } else if matches!(document.content, Content::Object(_)) {
+                base = Some(document);
+            } else {
+                let missing = source.text().is_empty();
+                let problem = if missing { "missing" } else { "not an object" };
+                let problem = format!("{problem}; expected the whole policy but for its tenants' parts");
+                conflicts.add(file, None, String::new(), problem);
             }
-            Err(Unreadable::File(error)) => return Err(unreadable(&path, error)),
         }
+        let mut rules: Vec<Rule<'s>> = tenants.into_iter().flat_map(Tenant::into_rules).collect();
+        let own = base.as_ref().and_then(|base| base.member("rules")).and_then(Node::elements).unwrap_or_default();
+        rules.extend(
+            own.iter()
+                .enumerate()
+                .map(|(index, rule)| Rule { rule: rule.clone(), origin: Origin::rule(BASE, index, rule.place) }),
+        );
+        check_rules(&rules, conflicts);
+        (base, rules)
     }
-    Ok(found)
 }
 
-/// `base.yaml`, and the tenants in the order of their files.
-fn sort_out(mut files: BTreeMap<String, Tree>, conflicts: &mut Conflicts) -> (Tree, Vec<Tenant>) {
-    let base = files.remove(BASE);
-    match &base {
-        None => conflicts.add(BASE, "missing; expected the whole policy but for its tenants' parts"),
-        // One that is no YAML has been told of already.
-        Some(Tree::Object(_) | Tree::Null) => {}
-        Some(_) => conflicts.add(BASE, "not an object"),
-    }
-    let mut tenants: Vec<Tenant> = Vec::new();
-    for (file, document) in files {
-        let Some(tenant) = Tenant::read(&file, &document, conflicts) else { continue };
-        if let Some(earlier) = tenants.iter().find(|earlier| earlier.name == tenant.name) {
-            conflicts.add(&file, format!("tenant \"{}\" has a file already: {}", tenant.name, earlier.file));
-        }
-        tenants.push(tenant);
-    }
-    (base.unwrap_or(Tree::Null), tenants)
-}
-
-/// The document of `base.yaml`, and its rules with their places.
-fn base_rules(base: Tree) -> (Tree, Vec<Rule>) {
-    let rules = match base.get("rules") {
-        Some(Tree::List(rules)) => rules.clone(),
-        _ => Vec::new(),
-    };
-    let rules =
-        rules.into_iter().enumerate().map(|(index, rule)| Rule { rule, origin: Origin::rule(BASE, index) }).collect();
-    (base, rules)
-}
-
-/// Two rules of one name, which may stand in two files.
-fn check_names(rules: &[Rule], conflicts: &mut Conflicts) {
-    let mut seen: BTreeMap<&str, &Origin> = BTreeMap::new();
+/// Two rules of one name, which may stand in two files, and more rules than a policy may have.
+fn check_rules<'s>(rules: &[Rule<'s>], conflicts: &mut Conflicts<'s>) {
+    let mut seen: BTreeMap<&str, &Origin<'_>> = BTreeMap::new();
     for Rule { rule, origin } in rules {
-        let Some(Tree::Text(name)) = rule.get("name") else { continue };
-        match seen.get(name.as_str()) {
+        let Some(name) = rule.member("name").and_then(Node::text) else { continue };
+        match seen.get(name) {
             Some(earlier) => {
-                conflicts.add(&origin.file, format!("{}: \"{name}\" is the name of {earlier} already", origin.path));
+                let problem = format!("\"{name}\" is the name of {earlier} already");
+                conflicts.add(origin.file, origin.place, origin.path.clone(), problem);
             }
             None => {
                 seen.insert(name, origin);
             }
         }
     }
+    if rules.len() > MAX_RULES {
+        let problem = format!("{} with all tenants' files; expected at most {MAX_RULES}", rules.len());
+        conflicts.add(BASE, None, "rules".to_owned(), problem);
+    }
 }
 
 /// The document with these rules in place of its own. What is no list stays, for the policy's own fault.
-fn with_rules(document: Tree, rules: Vec<Tree>) -> Tree {
-    let Tree::Object(mut members) = document else { return document };
-    match members.iter_mut().find(|(name, _)| name == "rules") {
-        Some((_, slot @ Tree::List(_))) => *slot = Tree::List(rules),
-        Some(_) => {}
-        None => members.push(("rules".to_owned(), Tree::List(rules))),
+fn with_rules<'s>(mut document: Node<'s>, rules: Vec<Node<'s>>) -> Node<'s> {
+    if let Content::Object(members) = &mut document.content {
+        match members.iter_mut().find(|member| member.name == "rules") {
+            Some(Member { node: Node { content: content @ Content::Array(_), .. }, .. }) => {
+                *content = Content::Array(rules);
+            }
+            Some(_) => {}
+            None => members.push(Member { name: "rules".into(), place: None, node: list(rules) }),
+        }
     }
-    Tree::Object(members)
+    document
 }

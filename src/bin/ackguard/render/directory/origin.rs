@@ -2,32 +2,34 @@
 
 use std::fmt;
 
-use super::BASE;
-use crate::render::tree::Tree;
+use ackguard::json::{Node, Place};
+use ackguard::policy::Fault;
 
 /// A rule's file and its path there, such as `rules[0]`.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
-    pub(super) file: String,
+pub(super) struct Origin<'s> {
+    pub(super) file: &'s str,
     pub(super) path: String,
+    pub(super) place: Place,
     /// What the rule sets itself, where the rest of it comes from its file's `defaults`.
-    own: Option<Tree>,
+    own: Option<Node<'s>>,
 }
 
-impl Origin {
+impl<'s> Origin<'s> {
     /// A rule that stands as it is at an index of its file's `rules`.
-    pub(super) fn rule(file: &str, index: usize) -> Origin {
-        Origin { file: file.to_owned(), path: format!("rules[{index}]"), own: None }
+    pub(super) fn rule(file: &'s str, index: usize, place: Place) -> Self {
+        Origin { file, path: format!("rules[{index}]"), place, own: None }
     }
 
     /// The same where the file's `defaults` lie under the rule.
-    pub(super) fn over_defaults(file: &str, index: usize, own: Tree) -> Origin {
-        Origin { own: Some(own), ..Origin::rule(file, index) }
+    pub(super) fn over_defaults(file: &'s str, index: usize, own: Node<'s>) -> Self {
+        let rule = Origin::rule(file, index, own.place);
+        Origin { own: Some(own), ..rule }
     }
 
     /// The rule that a file's `defaults` make.
-    pub(super) fn defaults(file: &str) -> Origin {
-        Origin { file: file.to_owned(), path: "defaults".to_owned(), own: None }
+    pub(super) fn defaults(file: &'s str, place: Place) -> Self {
+        Origin { file, path: "defaults".to_owned(), place, own: None }
     }
 
     /// The path in the file of what stands at `rest` (such as `.ack_timeout.min`) of the merged rule.
@@ -40,24 +42,21 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Origin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {}", self.path, self.file)
     }
 }
 
 /// Whether a rule itself has something at a path such as `.ack_timeout.min`.
-fn sets(rule: &Tree, path: &str) -> bool {
+fn sets(rule: &Node<'_>, path: &str) -> bool {
     let mut names = path.split('.').filter(|name| !name.is_empty());
-    names.try_fold(rule, |node, name| node.get(name)).is_some()
+    names.try_fold(rule, |node, name| node.member(name)).is_some()
 }
 
-/// The file that a path of the merged document stands in, and what the path is there.
-pub(super) fn attribute(path: &str, origins: &[Origin]) -> (String, String) {
-    let of_rule = path.strip_prefix("rules[").and_then(|rest| rest.split_once(']'));
-    let found = of_rule.and_then(|(index, rest)| Some((origins.get(index.parse::<usize>().ok()?)?, rest)));
-    match found {
-        Some((origin, rest)) => (origin.file.clone(), origin.path_of(rest)),
-        None => (BASE.to_owned(), path.to_owned()),
-    }
+/// The file that a fault of the merged document stands in and its path there, where it is a rule's.
+pub(super) fn attribute<'o>(fault: &Fault, origins: &'o [Origin<'_>]) -> Option<(&'o str, String)> {
+    let (index, rest) = fault.path.strip_prefix("rules[")?.split_once(']')?;
+    let origin = origins.get(index.parse::<usize>().ok()?)?;
+    Some((origin.file, origin.path_of(rest)))
 }

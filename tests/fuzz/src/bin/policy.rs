@@ -1,0 +1,5 @@
+//! AFL++'s way into the law of policy documents.
+
+fn main() {
+    afl::fuzz(true, fuzz::document);
+}
