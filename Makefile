@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-test: lint wasm noop envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
+.PHONY: help prerequisites wasm noop image envoy chromium build fmt lint test crash fuzz demo bench up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
