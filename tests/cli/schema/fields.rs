@@ -58,9 +58,10 @@ fn for_each(root: &Value, schema: &Value, pointer: &str, each: &mut impl FnMut(&
 pub(super) fn whole(root: &Value, schema: &Value, pointer: &str, places: &mut Vec<Place>) -> Value {
     let schema = resolved(root, schema);
     assert!(schema["description"].is_string(), "{pointer} has no description");
-    match schema["type"].as_str().unwrap_or_else(|| panic!("{pointer} has no type")) {
-        "object" => with(root, schema, &alternatives(schema)[0], pointer, places),
-        "array" => {
+    assert!(!schema["type"].is_null(), "{pointer} has no type");
+    match schema["type"].as_str() {
+        Some("object") => with(root, schema, &alternatives(schema)[0], pointer, places),
+        Some("array") => {
             assert!(schema["maxItems"].is_u64(), "{pointer} has no greatest length");
             let items = resolved(root, &schema["items"]);
             if items["type"] != "object" {
