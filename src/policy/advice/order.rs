@@ -1,6 +1,6 @@
 //! Rules and traffic that their order, or their likeness, leaves without effect.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::json::{Node, Place};
 use crate::policy::{Mode, Pattern, Policy, Rule, TrafficMatch};
@@ -28,7 +28,39 @@ pub(super) fn advise(document: &Node<'_>, policy: &Policy) -> Vec<Advice> {
         let (path, place) = element(document, "rules", index);
         found.push(Advice { path, place, concern });
     }
+    if let Some(rollout) = &policy.rollout {
+        let known: HashSet<String> = hidden.keys().map(|index| name(*index)).collect();
+        found.extend(candidate(document, rollout.candidate.rules.all(), &known));
+    }
     found
+}
+
+/// The rules that are hidden where the candidate is in force, but for those that are hidden without it, too.
+fn candidate(document: &Node<'_>, rules: &[Rule], known: &HashSet<String>) -> Vec<Advice> {
+    let name = |index: usize| rules.get(index).map(|rule| rule.name.to_string()).unwrap_or_default();
+    let candidate = document.member("rollout").and_then(|rollout| rollout.member("candidate"));
+    let mut found = Vec::new();
+    for (hidden, by) in hidden_rules(rules) {
+        let hidden = name(hidden);
+        if known.contains(&hidden) {
+            continue;
+        }
+        let own = candidate.and_then(|node| named(node, &hidden)).map(|place| ("rollout.candidate.rules", place));
+        let base = || named(document, &hidden).map(|place| ("rollout.candidate over rules", place));
+        if let Some((list, (index, place))) = own.or_else(base) {
+            let concern = Concern::HiddenRule { by: name(by) };
+            found.push(Advice { path: format!("{list}[{index}]"), place, concern });
+        }
+    }
+    found
+}
+
+/// The index and the place of the rule of this name in `set`, a document or a candidate.
+fn named(set: &Node<'_>, name: &str) -> Option<(usize, Place)> {
+    let rules = set.member("rules").and_then(Node::elements)?.iter();
+    let named = |node: &&Node<'_>| node.member("name").and_then(Node::text) == Some(name);
+    let (index, node) = rules.enumerate().find(|(_, node)| named(node))?;
+    Some((index, node.place))
 }
 
 /// The path and the place of one element of a list of the document.

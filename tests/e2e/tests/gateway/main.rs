@@ -4,6 +4,7 @@ mod ack_timeout;
 mod config_map;
 mod configurations;
 mod disconnects;
+mod explained;
 mod hostile;
 mod http2;
 mod incident;
