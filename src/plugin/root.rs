@@ -1,6 +1,7 @@
 //! The root context: one for each worker and policy. It compiles the policy, makes the exchanges, and takes its part in a
 //! roll-out.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,19 +25,29 @@ const IN_FORCE: &str = "ackguard/policy";
 /// consumers that fare ill are noticed; from then on every worker's next request is on the other side.
 const TICK: Duration = Duration::from_millis(200);
 
+thread_local! {
+    /// The number of the root context that this virtual machine was given last.
+    static NEWEST: Cell<u64> = const { Cell::new(0) };
+}
+
 /// The root context. It has no policy until the host configured it; until then, everything passes.
 pub(super) struct Root {
     host: Host,
     policy: Option<Rc<Policy>>,
     part: Part,
+    /// Which of the virtual machine's contexts this is. One that was replaced lives, and ticks, as long as a request
+    /// that it began; it takes no part in a roll-out any more.
+    number: u64,
 }
 
 impl Root {
     pub(super) fn new(host: Host) -> Self {
-        Root { host, policy: None, part: Part::new(0) }
+        Root { host, policy: None, part: Part::new(0), number: 0 }
     }
 
     fn accept(&mut self, configuration: &[u8], policy: Policy) {
+        self.number = NEWEST.get() + 1;
+        NEWEST.set(self.number);
         let hash = Hash::default().with(configuration).finish().to_le_bytes();
         let (held, version) = self.host.get(IN_FORCE);
         if held != hash && self.host.set(IN_FORCE, &hash, version) {
@@ -112,7 +123,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        let Some(policy) = self.policy.clone() else { return };
+        let Some(policy) = self.policy.clone().filter(|_| self.number == NEWEST.get()) else { return };
         let Some(rollout) = &policy.rollout else { return };
         let now = self.host.now();
         let standing = with_pending(|pending| self.part.tick(&self.host, rollout, pending, now));

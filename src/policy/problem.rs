@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::section::one_of;
+
 /// What is wrong at one place of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -39,7 +41,7 @@ pub enum Problem {
     /// A field is none of those that may stand there.
     Unknown {
         /// Those that may.
-        expected: String,
+        known: Vec<&'static str>,
     },
     /// A field stands twice in its object.
     Repeated,
@@ -132,7 +134,7 @@ impl fmt::Display for Problem {
             Problem::Wrong { found, expected } => write!(f, "{found} is not {expected}"),
             Problem::Missing { expected } => write!(f, "missing; expected {expected}"),
             Problem::Empty { expected } => write!(f, "empty; expected {expected}"),
-            Problem::Unknown { expected } => write!(f, "unknown field; expected {expected}"),
+            Problem::Unknown { known } => write!(f, "unknown field; expected {}", one_of(known)),
             Problem::Repeated => f.write_str("stands more than once"),
             Problem::Unavailable => f.write_str("this release of AckGuard does not act on it; leave it out"),
             Problem::Exclusive { fields } => write!(f, "{fields}; expected one of them"),

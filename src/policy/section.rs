@@ -224,7 +224,8 @@ impl<'n, 'p> Section<'n, 'p> {
         }
     }
 
-    /// A number that `fits`, if the field is there; `expected` says which do.
+    /// A number that `fits`, if the field is there; `expected` says which do. It may stand in quotes: Envoy 1.40 makes a
+    /// text of `0.5` where it reads a `google.protobuf.Struct` from YAML.
     pub(super) fn number(
         &mut self,
         name: &'static str,
@@ -233,9 +234,11 @@ impl<'n, 'p> Section<'n, 'p> {
     ) -> Option<f64> {
         let node = self.get(name)?;
         let number = match &node.content {
-            Content::Number(number) => number.parse().ok().filter(|number| fits(*number)),
+            Content::Number(number) => number.parse().ok(),
+            Content::String(text) if text.starts_with(|first: char| first.is_ascii_digit()) => text.parse().ok(),
             _ => None,
         };
+        let number = number.filter(|number| fits(*number));
         if number.is_none() {
             self.wrong(name, expected);
         }
@@ -276,9 +279,8 @@ impl<'n, 'p> Section<'n, 'p> {
             if seen.before(index, name) {
                 self.fault_at(&shown(name), *place, Problem::Repeated);
             } else if !self.known.iter().chain(unavailable).any(|known| known == name) {
-                let known: Vec<&str> =
-                    self.known.iter().copied().filter(|known| !unavailable.contains(known)).collect();
-                self.fault_at(&shown(name), *place, Problem::Unknown { expected: one_of(&known) });
+                let known = self.known.iter().copied().filter(|known| !unavailable.contains(known)).collect();
+                self.fault_at(&shown(name), *place, Problem::Unknown { known });
             }
         }
     }

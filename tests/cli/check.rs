@@ -95,31 +95,38 @@ fn a_file_that_cannot_be_read_is_no_verdict() {
 
 #[test]
 fn colours_reach_whom_asks_for_them() {
-    let coloured = |name: &str, value: &str| {
+    let coloured = |environment: &[(&str, &str)]| {
         let mut command = command("faults", &["check", "exclusive.yaml"]);
-        run(
-            {
-                command.env(name, value);
-                command
-            },
-            b"",
-        )
-        .stdout
-        .contains('\u{1b}')
+        command.envs(environment.iter().copied());
+        run(command, b"").stdout.contains('\u{1b}')
     };
-    assert!(!coloured("TERM", "xterm"), "a pipe is no terminal");
-    assert!(coloured("CLICOLOR_FORCE", "1"));
-    assert!(!coloured("NO_COLOR", "1"));
+    assert!(!coloured(&[("TERM", "xterm-256color")]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
 }
 
 #[test]
 fn a_policy_is_found_as_json_in_a_string() {
     let inner = r#"{"apiVersion":"ackguard/v1","version":"7","traffic":[],"defaults":{"extend":{"shrt":"allow"}}}"#;
     let outer = serde_json::json!({"configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": inner}});
-    let run = run(command("faults", &["check", "-"]), outer.to_string().as_bytes());
+    let resource = serde_json::json!({"data": {"resource": outer.to_string()}});
     let column = inner.find("\"shrt\"").unwrap() + 1;
-    let expected = format!("<stdin>(configuration.value):1:{column}: error[unknown-field]: defaults.extend.shrt");
-    assert!(run.stdout.starts_with(&expected), "{}", run.stdout);
+    for (text, path) in [(outer, "configuration.value"), (resource, "data.resource)(configuration.value")] {
+        let run = run(command("faults", &["check", "-"]), text.to_string().as_bytes());
+        let expected = format!("<stdin>({path}):1:{column}: error[unknown-field]: defaults.extend.shrt");
+        assert!(run.stdout.starts_with(&expected), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_policy_is_found_in_a_config_map() {
+    let text = std::fs::read_to_string(folder().join("../../envoy/ecds/ackguard.yaml")).expect("the resource");
+    let block: String = text.lines().map(|line| format!("    {line}\n")).collect();
+    let map = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  ackguard.yaml: |\n{block}");
+    let run = run(command("faults", &["check", "-"]), map.as_bytes());
+    let expected =
+        "<stdin>(data.ackguard.yaml): accepted: version 1, at resources[0].typed_config.config.configuration.value\n";
+    assert_eq!((run.status, run.stdout.as_str()), (0, expected));
 }
 
 /// A policy of 10,000 rules, each hidden by none but the last.

@@ -66,7 +66,7 @@ pub(crate) fn run(mut command: Command, input: &[u8]) -> Run {
     let output = child.wait_with_output().expect("its end");
     writer.join().expect("a writer that does not panic");
     Run {
-        status: output.status.code().expect("an exit, not a signal"),
+        status: output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}")),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("UTF-8"),
     }

@@ -33,14 +33,31 @@ fn a_roll_out_is_tried_stage_by_stage() {
     golden("stage-on", &["after.yaml", CAPTURE, "--against", "after.yaml", "--against-stage", "2"]);
 }
 
+/// The same day, as three recorders write it.
 #[test]
-fn a_browsers_har_says_the_same_as_json_lines() {
-    let of = |capture: &str| {
+fn every_format_says_the_same() {
+    let of = |capture: &str, unit: &str| {
         let run = ackguard("replay", &["replay", "before.yaml", capture, "--against", "after.yaml", "--json"]);
-        assert_eq!(run.status, 0, "{}", run.stderr);
-        run.stdout.replace("\"entry\":", "\"line\":")
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""));
+        run.stdout.replace(&format!("\"{unit}\":"), "\"line\":")
     };
-    assert_eq!(of(CAPTURE), of("../captures/tmq.har"));
+    let lines = of(CAPTURE, "line");
+    assert_eq!(of("../captures/tmq.har", "entry"), lines);
+    assert_eq!(of("../captures/envoy-tap.json", "trace"), lines);
+}
+
+/// What a recorder cut short is judged where its body counts for nothing, and told where it would count.
+#[test]
+fn a_body_that_was_cut_short_is_not_judged() {
+    let trace = |path: &str| {
+        let header = |key: &str, value: &str| json!({"key": key, "value": value});
+        let headers = [header(":method", "POST"), header(":path", path)];
+        json!({"http_buffered_trace": {"request": {"headers": headers, "body": {"as_string": "{", "truncated": true}}}})
+    };
+    let text = format!("{:#}\n{:#}", trace("/tmq/v1/topics/a/messages"), trace("/tmq/v1/groups/a/consumers"));
+    let told = run(command("replay", &["replay", "before.yaml", "-"]), text.as_bytes());
+    assert_eq!((told.status, told.stderr.as_str()), (0, "trace 2: the recorder cut the request's body short\n"));
+    assert!(told.stdout.starts_with("1 request, 0 of them foreign; 1 trace could not be read\n"), "{}", told.stdout);
 }
 
 #[test]
@@ -87,7 +104,14 @@ fn what_cannot_be_read_is_told_with_its_line() {
         "{lines:?}"
     );
     assert!(told.stdout.starts_with("2 requests, 2 of them foreign; 2 lines could not be read\n"), "{}", told.stdout);
-    for nothing in ["", "no json\n", r#"{"log": {"entries": [{}]}}"#, r#"{"log": {"#, r#"{"log": {"entries": 1}}"#] {
+    for nothing in [
+        "",
+        "no json\n",
+        r#"{"log": {"entries": [{}]}}"#,
+        r#"{"log": {"#,
+        r#"{"log": {"entries": 1}}"#,
+        r#"{"http_buffered_trace": 1"#,
+    ] {
         let told = run(command("replay", &["replay", "before.yaml", "-"]), nothing.as_bytes());
         assert_eq!((told.status, told.stdout.as_str()), (2, ""), "{nothing}");
         assert!(told.stderr.ends_with("error: -: no record in it can be read\n"), "{}", told.stderr);

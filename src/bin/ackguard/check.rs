@@ -17,12 +17,15 @@ use crate::source::Source;
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
+/// How alike two names are, from 0 to 1, so that one may be meant by the other: one letter of four may be wrong.
+const LIKENESS: f32 = 0.75;
+
 /// The arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ackguard check policy.yaml
-  ackguard check envoy/static.yaml             the policy inside an Envoy or Istio configuration
+  ackguard check envoy/static.yaml        # the policy inside an Envoy or Istio configuration
   ackguard check --deny-warnings policies/*.yaml
   kubectl get wasmplugin ackguard -o yaml | ackguard check -
   ackguard check --json policy.yaml | jq '.policies[].diagnostics[].code'
@@ -182,7 +185,18 @@ fn warning(advice: Advice) -> Diagnostic {
 }
 
 fn error(path: String, place: Option<usize>, problem: &Problem) -> Diagnostic {
-    Diagnostic { severity: Severity::Error, code: problem.code(), path, message: problem.to_string(), place }
+    let mut message = problem.to_string();
+    if let Problem::Unknown { known } = problem
+        && let Some(meant) = meant(path.rsplit('.').next().unwrap_or_default(), known)
+    {
+        message.push_str(&format!("; did you mean {meant}?"));
+    }
+    Diagnostic { severity: Severity::Error, code: problem.code(), path, message, place }
+}
+
+/// The known name that is most like an unknown one, where one is much like it.
+fn meant<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    similar::get_close_matches(name, known, 1, LIKENESS).into_iter().next()
 }
 
 fn write(checked: &Checked, out: &mut impl Write) -> io::Result<()> {

@@ -43,6 +43,15 @@ pub(super) fn prefix(pattern: &Pattern) -> &[u8] {
     }
 }
 
+/// What every name that fits ends with.
+pub(super) fn suffix(pattern: &Pattern) -> &[u8] {
+    match pattern {
+        Pattern::Any => &[],
+        Pattern::Exact(exact) => exact.as_bytes(),
+        Pattern::Glob(glob) => tail(glob.as_bytes()),
+    }
+}
+
 fn is_wild(byte: &u8) -> bool {
     matches!(byte, b'*' | b'?')
 }
@@ -57,6 +66,10 @@ fn tail(glob: &[u8]) -> &[u8] {
 
 /// Matches `narrow` itself, as if it were a name: a `*` of it is taken by a `*` of `wide` alone, and a `?` by either.
 fn glob_covers(wide: &[u8], narrow: &[u8]) -> bool {
+    // Most pairs differ at their ends.
+    if !head(narrow).starts_with(head(wide)) || !tail(narrow).ends_with(tail(wide)) {
+        return false;
+    }
     let (wide, narrow) = (stars_last(wide), stars_last(narrow));
     let (mut at_wide, mut at_narrow) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -65,7 +65,7 @@ fn a_candidate_is_the_same_whatever_the_order_of_its_members() {
 fn stages_health_and_what_follows_are_read() {
     let text = r#""rollout": {"candidate": {"version": "t2", "mode": "shadow"}, "on_unhealthy": "hold",
         "stages": [{"percent": 0.01, "hold": "10m", "mode": "shadow"}, {"tenants": ["a", "b-*"], "hold": "1h"},
-            {"percent": 33.33}],
+            {"percent": "33.33"}],
         "health": {"ack_success": 0.99, "p99": "1s", "window": "5m", "min_samples": 10}}"#;
     let rollout = policy(text).rollout.expect("a roll-out");
     let stages: Vec<_> = rollout.stages.iter().map(|stage| (stage.mode, stage.hold)).collect();

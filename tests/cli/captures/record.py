@@ -3,7 +3,8 @@
 
     cargo build -p tmq-broker && tests/cli/captures/record.py
 
-writes tmq.jsonl and, in the form in which browsers save it, tmq.har.
+writes tmq.jsonl and, in the form in which browsers save it, tmq.har. envoy-tap.json is the same day through an Envoy whose
+tap filter wrote a file for each request, put behind each other in their order.
 """
 
 import base64

@@ -14,6 +14,10 @@ const API: &str = "ackguard/";
 /// Fields of which a policy that has lost its `apiVersion` still has one.
 const POLICY_FIELDS: [&str; 4] = ["traffic", "defaults", "rules", "tenant"];
 
+/// How many strings are looked into, one within the other: a `ConfigMap` may hold a resource of Envoy, and that may hold
+/// JSON.
+const STRINGS: u32 = 2;
+
 /// Why a file's text is no document.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
@@ -40,8 +44,8 @@ pub(crate) struct Document<'s> {
     pub(crate) within: Option<String>,
 }
 
-/// Opens a policy file; `-` is standard input. Where the file holds the policy as JSON in a string, as a
-/// `google.protobuf.StringValue` does, the source is that string, named by its file and its path.
+/// Opens a policy file; `-` is standard input. Where the file holds the policy in a string, as a
+/// `google.protobuf.StringValue` or a `ConfigMap` does, the source is that string, named by its file and its path.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -50,18 +54,18 @@ pub(crate) fn open(path: &Path) -> std::io::Result<Source> {
 }
 
 /// The text that holds the policy itself: the source, or a string in it.
-pub(crate) fn settle(source: Source) -> Source {
-    let text = match tree(&source) {
-        Ok(root) => match find(&root, String::new()) {
+pub(crate) fn settle(mut source: Source) -> Source {
+    for _ in 0..STRINGS {
+        let found = tree(&source).ok().and_then(|root| match find(&root, String::new(), STRINGS) {
             Some((Found::Text(text), path)) => Some((text.to_owned(), path)),
             _ => None,
-        },
-        Err(_) => None,
-    };
-    match text {
-        Some((text, path)) => Source::new(format!("{}({path})", source.name()), text),
-        None => source,
+        });
+        match found {
+            Some((text, path)) => source = Source::new(format!("{}({path})", source.name()), text),
+            None => break,
+        }
     }
+    source
 }
 
 /// The policy's document in a source.
@@ -75,7 +79,7 @@ pub(crate) fn read(source: &Source) -> Result<Document<'_>, Unreadable> {
     if is_policy || !is_object {
         return Ok(Document { node: root, within: None });
     }
-    match find(&root, String::new()) {
+    match find(&root, String::new(), STRINGS) {
         Some((Found::Policy(node), path)) => {
             let node = node.clone();
             Ok(Document { node, within: Some(path) })
@@ -91,11 +95,13 @@ pub(crate) fn read(source: &Source) -> Result<Document<'_>, Unreadable> {
     }
 }
 
-/// JSON where the text begins as an object of JSON, or the name says so; YAML else.
+/// The whole text as a tree: JSON where it begins as an object of JSON, or the name says so; YAML else.
 pub(crate) fn tree(source: &Source) -> Result<Node<'_>, Unreadable> {
-    let text = source.text();
-    let json = text.trim_ascii_start().starts_with('{') || source.name().ends_with(".json");
-    if !json {
+    tree_of(source.text(), source.name().ends_with(".json"))
+}
+
+fn tree_of(text: &str, is_json: bool) -> Result<Node<'_>, Unreadable> {
+    if !is_json && !text.trim_ascii_start().starts_with('{') {
         return yaml::read(text);
     }
     Node::parse(text.as_bytes())
@@ -107,20 +113,22 @@ enum Found<'n, 's> {
     Text(&'n str),
 }
 
-/// The first policy below `node`, depth first in the document's order, with its path.
-fn find<'n, 's>(node: &'n Node<'s>, path: String) -> Option<(Found<'n, 's>, String)> {
+/// The first policy below `node`, depth first in the document's order, with its path. So many `strings` may lie within
+/// each other.
+fn find<'n, 's>(node: &'n Node<'s>, path: String, strings: u32) -> Option<(Found<'n, 's>, String)> {
     match &node.content {
         Content::Object(_) if is_versioned(node) => Some((Found::Policy(node), path)),
         Content::Object(members) => members.iter().find_map(|member| {
             let dot = if path.is_empty() { "" } else { "." };
-            find(&member.node, format!("{path}{dot}{}", member.name))
+            find(&member.node, format!("{path}{dot}{}", member.name), strings)
         }),
         Content::Array(elements) => {
-            elements.iter().enumerate().find_map(|(index, element)| find(element, format!("{path}[{index}]")))
+            elements.iter().enumerate().find_map(|(index, element)| find(element, format!("{path}[{index}]"), strings))
         }
-        Content::String(text) if text.trim_ascii_start().starts_with('{') && text.contains(API) => {
-            let inner = Node::parse(text.as_bytes()).ok()?;
-            is_versioned(&inner).then_some((Found::Text(text), path))
+        Content::String(text) if text.contains(API) => {
+            let strings = strings.checked_sub(1)?;
+            let inner = tree_of(text, false).ok()?;
+            find(&inner, String::new(), strings).map(|_| (Found::Text(text), path))
         }
         _ => None,
     }

@@ -33,8 +33,8 @@ Examples:
   ackguard explain policy.yaml request.http
   printf 'POST /tmq/v1/groups/workers/consumers HTTP/1.1\\nHost: mq\\n\\n{\"topic\":\"orders\",\"ackTimeout\":0}' \\
       | ackguard explain policy.yaml -
-  ackguard explain policy.yaml pull.http --topic orders         as if its consumer had subscribed to orders
-  ackguard explain policy.yaml request.http --stage 1           at the first stage of a roll-out
+  ackguard explain policy.yaml pull.http --topic orders    # as if its consumer had subscribed to orders
+  ackguard explain policy.yaml request.http --stage 1      # at the first stage of a roll-out
   ackguard explain policy.yaml request.http --property connection.uri_san_peer_certificate=spiffe://pay
 
 A request is a raw one of HTTP/1.1: its head, an empty line, its body as it is. Lines of the head may end with a bare LF.

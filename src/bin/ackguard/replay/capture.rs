@@ -1,4 +1,5 @@
-//! Captures, read as a stream: JSON Lines, or HAR 1.2. A capture may be larger than memory; one exchange is not.
+//! Captures, read as a stream: JSON Lines, HAR 1.2, or what Envoy's tap filter writes. A capture may be larger than
+//! memory; one exchange is not.
 
 use std::fmt;
 use std::fs::File;
@@ -8,7 +9,7 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::exchange::{Exchange, HarEntry, Record};
+use super::exchange::{Exchange, HarEntry, Record, Trace};
 
 /// The longest line that is read, in bytes.
 const MAX_LINE: u64 = 64 << 20;
@@ -22,6 +23,8 @@ pub(super) enum Format {
     JsonLines,
     /// The entries of a HAR file, from 1.
     Har,
+    /// The traces of Envoy's tap filter, one behind the other.
+    Tap,
 }
 
 impl Format {
@@ -30,6 +33,7 @@ impl Format {
         match self {
             Format::JsonLines => "line",
             Format::Har => "entry",
+            Format::Tap => "trace",
         }
     }
 
@@ -37,7 +41,7 @@ impl Format {
     pub(super) fn count(self, number: u64) -> String {
         match (self, number) {
             (_, 1) => format!("1 {}", self.unit()),
-            (Format::JsonLines, _) => format!("{number} lines"),
+            (Format::JsonLines | Format::Tap, _) => format!("{number} {}s", self.unit()),
             (Format::Har, _) => format!("{number} entries"),
         }
     }
@@ -66,13 +70,19 @@ pub(super) fn read(path: &Path, sink: &mut impl Sink) -> io::Result<()> {
     match format {
         Format::JsonLines => lines(rest, sink),
         Format::Har => har(rest, sink),
+        Format::Tap => tap(rest, sink),
     }
 }
 
-/// A HAR file is one object whose only member is `log`.
+/// A HAR file is one object whose only member is `log`, a trace one whose only member is `http_buffered_trace`.
 fn format_of(beginning: &[u8]) -> Format {
     let inside = beginning.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
-    if inside.trim_ascii_start().starts_with(b"\"log\"") { Format::Har } else { Format::JsonLines }
+    let inside = inside.trim_ascii_start();
+    match () {
+        () if inside.starts_with(b"\"log\"") => Format::Har,
+        () if inside.starts_with(b"\"http_buffered_trace\"") => Format::Tap,
+        () => Format::JsonLines,
+    }
 }
 
 fn lines(mut input: impl BufRead, sink: &mut impl Sink) -> io::Result<()> {
@@ -106,6 +116,18 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+fn tap(input: impl Read, sink: &mut impl Sink) -> io::Result<()> {
+    for (number, trace) in (1..).zip(serde_json::Deserializer::from_reader(input).into_iter::<Value>()) {
+        let trace = match trace {
+            Err(fault) if fault.is_io() => return Err(fault.into()),
+            Err(fault) => Err(format!("not JSON from here on: {fault}")),
+            Ok(trace) => serde_json::from_value::<Trace>(trace).map_err(|fault| fault.to_string()),
+        };
+        sink.take(Format::Tap, number, trace.and_then(Trace::into_exchange));
+    }
+    Ok(())
 }
 
 fn har(input: impl Read, sink: &mut impl Sink) -> io::Result<()> {

@@ -17,6 +17,8 @@ pub(super) struct Exchange {
     headers: Vec<(String, String)>,
     /// The request's body.
     pub(super) body: Vec<u8>,
+    /// Whether the recorder cut the request's body short.
+    pub(super) truncated: bool,
     /// The status and the body of the response, where one was recorded.
     pub(super) response: Option<(u16, Vec<u8>)>,
 }
@@ -80,6 +82,7 @@ impl Record<'_> {
             method: request.method,
             target: request.target,
             headers: request.headers,
+            truncated: false,
             response,
         })
     }
@@ -155,7 +158,83 @@ impl HarEntry {
         };
         let target = request.url.split('#').next().unwrap_or_default().to_owned();
         let headers = request.headers.into_iter().map(|header| (header.name, header.value)).collect();
-        Ok(Exchange { method: request.method, target, headers, body: body.unwrap_or_default(), response })
+        let body = body.unwrap_or_default();
+        Ok(Exchange { method: request.method, target, headers, body, truncated: false, response })
+    }
+}
+
+/// What Envoy's tap filter writes of one request, `envoy.data.tap.v3.HttpBufferedTrace`.
+#[derive(Deserialize)]
+pub(super) struct Trace {
+    http_buffered_trace: Buffered,
+}
+
+#[derive(Deserialize)]
+struct Buffered {
+    request: Tapped,
+    #[serde(default)]
+    response: Option<Tapped>,
+}
+
+#[derive(Deserialize)]
+struct Tapped {
+    #[serde(default)]
+    headers: Vec<TappedHeader>,
+    #[serde(default)]
+    body: Option<TappedBody>,
+}
+
+#[derive(Deserialize)]
+struct TappedHeader {
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct TappedBody {
+    #[serde(default)]
+    as_bytes: Option<String>,
+    #[serde(default)]
+    as_string: Option<String>,
+    #[serde(default)]
+    truncated: bool,
+}
+
+impl Tapped {
+    fn header(&self, name: &str) -> Result<String, String> {
+        let header = self.headers.iter().find(|header| header.key == name);
+        header.map(|header| header.value.clone()).ok_or_else(|| format!("no {name}"))
+    }
+
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, String> {
+        let Some(body) = &self.body else { return Ok(Vec::new()) };
+        bytes(body.as_bytes.as_deref(), body.as_string.as_deref(), name)
+    }
+}
+
+impl Trace {
+    /// The exchange that the trace records.
+    ///
+    /// # Errors
+    /// When it has no method or path, or a body is not the base64 that it should be.
+    pub(super) fn into_exchange(self) -> Result<Exchange, String> {
+        let Buffered { request, response } = self.http_buffered_trace;
+        let response = match &response {
+            Some(response) => match response.header(":status").ok().and_then(|status| status.parse().ok()) {
+                Some(status) => Some((status, response.bytes("response.body.as_bytes")?)),
+                None => None,
+            },
+            None => None,
+        };
+        Ok(Exchange {
+            method: request.header(":method")?,
+            target: request.header(":path")?,
+            body: request.bytes("request.body.as_bytes")?,
+            truncated: request.body.as_ref().is_some_and(|body| body.truncated),
+            headers: request.headers.into_iter().map(|header| (header.key, header.value)).collect(),
+            response,
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::explain::stage_index;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Judged};
 use crate::loaded::{self, Loaded};
 use crate::output::{self, UNREAD};
 
@@ -29,12 +29,13 @@ const TOLD: u64 = 10;
 #[command(after_help = "\
 Examples:
   ackguard replay policy.yaml traffic.jsonl
-  ackguard replay policy.yaml traffic.har                       as browsers and proxies save it
-  ackguard replay policy.yaml traffic.jsonl --against next.yaml      what a change would change
-  ackguard replay policy.yaml traffic.jsonl --against policy.yaml --against-stage 1     ... its roll-out's first stage
-  zcat traffic.jsonl.gz | ackguard replay policy.yaml - --json | jq .rows
+  ackguard replay policy.yaml traffic.har                          # as browsers and proxies save it
+  ackguard replay policy.yaml traffic.jsonl --against next.yaml    # what a change would change
+  ackguard replay policy.yaml traffic.jsonl --against policy.yaml --against-stage 1   # what the roll-out's stage 1 changes
+  cat $(ls -tr taps/*.json) | ackguard replay policy.yaml -        # as Envoy's tap filter writes it
+  zcat traffic.jsonl.gz | ackguard replay policy.yaml - --json | jq .policy.rows
 
-A capture is JSON Lines or HAR 1.2. A line is {\"request\": {\"method\", \"target\", \"headers\": [[name, value], ...], \"body_text\" or
+A capture is JSON Lines, HAR 1.2, or what Envoy's tap filter writes. A line is {\"request\": {\"method\", \"target\", \"headers\": [[name, value], ...], \"body_text\" or
 \"body_b64\"}, \"response\": {\"status\", \"body_text\" or \"body_b64\"}}; other fields are ignored. Answers to subscriptions teach the
 topics of later pulls, as they do in the filter.
 Exit status: 0 when the capture was replayed, 1 when a policy is refused, 2 when a file or all of the capture cannot be read.")]
@@ -144,18 +145,29 @@ impl Sink for Replayed<'_> {
     fn take(&mut self, format: Format, number: u64, exchange: Result<Exchange, String>) {
         self.format = format;
         match exchange {
-            Ok(exchange) => self.replay(number, &exchange),
-            Err(fault) => {
-                self.unread += 1;
-                if self.unread <= TOLD {
-                    anstream::eprintln!("{} {number}: {fault}", format.unit());
-                }
+            Ok(exchange) if exchange.truncated && self.reads_body(&exchange) => {
+                self.cannot_read(number, "the recorder cut the request's body short");
             }
+            Ok(exchange) => self.replay(number, &exchange),
+            Err(fault) => self.cannot_read(number, &fault),
         }
     }
 }
 
 impl Replayed<'_> {
+    fn cannot_read(&mut self, number: u64, why: &str) {
+        self.unread += 1;
+        if self.unread <= TOLD {
+            anstream::eprintln!("{} {number}: {why}", self.format.unit());
+        }
+    }
+
+    /// Whether what becomes of a request depends on its body.
+    fn reads_body(&self, exchange: &Exchange) -> bool {
+        let judged = self.gateway.judge(&exchange.head(), &exchange.body, |_| None, None);
+        matches!(judged, Judged::Guarded { guarded, .. } if guarded.route.reads_body)
+    }
+
     fn replay(&mut self, number: u64, exchange: &Exchange) {
         self.records += 1;
         let before = judge(&self.gateway, exchange, &mut self.tally);

@@ -10,15 +10,24 @@ use tempfile::TempDir;
 
 use crate::configurations::check_guarded;
 
+/// The shipped policy.
+fn policy() -> String {
+    fs::read_to_string(root().join("envoy/istio/policy.yaml")).expect("the shipped policy")
+}
+
 /// What the command line prints for the shipped policy with `headers` and `version`.
 pub(crate) fn render(headers: &str, version: &str, default: &str, form: &str) -> Value {
-    let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("policy.yaml");
-    let shipped = fs::read_to_string(root().join("envoy/istio/policy.yaml")).expect("the shipped policy");
-    let policy = shipped
+    let policy = policy()
         .replace("headers: streamed", &format!("headers: {headers}"))
         .replace(r#"version: "1""#, &format!("version: {version}"))
         .replace("default: 10s", &format!("default: {default}"));
+    read(&print(&policy, form))
+}
+
+/// What the command line prints for a policy.
+fn print(policy: &str, form: &str) -> String {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("policy.yaml");
     fs::write(&file, policy).expect("a file");
     let output = Command::new(program("ackguard").unwrap_or_else(|missing| panic!("{missing}")))
         .arg("render")
@@ -28,7 +37,7 @@ pub(crate) fn render(headers: &str, version: &str, default: &str, form: &str) ->
         .output()
         .expect("the command line");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    read(&String::from_utf8_lossy(&output.stdout))
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A document of YAML.
@@ -48,6 +57,24 @@ async fn the_resource_guards_as_it_is_rendered() {
         check_guarded(&gateway, "12000", "rendered").await;
         gateway.finish().await;
     }
+}
+
+/// Envoy makes texts of the fractions in a Struct that it reads from YAML.
+#[tokio::test]
+async fn fractions_reach_the_filter_from_envoys_own_yaml() {
+    let rollout = "
+rollout:
+  candidate: { version: fractions }
+  stages: [{ percent: 0.25, hold: 1m }, { percent: 100 }]
+  health: { ack_success: 0.9995 }
+";
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("ackguard.yaml");
+    fs::write(&file, print(&(policy() + rollout), "ecds")).expect("a file");
+    let streamed = Setup::new(HostMode::Streamed).bootstrap(|_| shipped("ecds.yaml").extension_from(&file));
+    let gateway = streamed.start().await;
+    gateway.envoy.stat_reaches("wasmcustom.ackguard_rollout_stage", 1).await.expect("the first stage");
+    gateway.finish().await;
 }
 
 #[tokio::test]

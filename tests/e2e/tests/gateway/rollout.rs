@@ -1,6 +1,7 @@
 //! A candidate that is brought in by stages: who is held to it when, and what takes it back.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use e2e::client::Http1Client;
 use e2e::gateway::{Gateway, Setup, WORKERS, shipped};
@@ -190,6 +191,32 @@ acks of its consumers in the last 10m: 10
     deliver(&gateway, &shipped("ecds.yaml")).await;
     await_version(&gateway, "canary", "1").await;
     assert_eq!(status(&gateway.envoy, &[]).await, ("no roll-out\n".to_owned(), Some(0)));
+    gateway.end().await;
+}
+
+/// The context of the policy before lives as long as a request that it began.
+#[tokio::test]
+async fn a_policy_that_was_replaced_takes_no_part_any_more() {
+    let gateway = start(&rollout("2")).await;
+    await_version(&gateway, "canary", "2").await;
+    let mut unfinished = Http1Client::open(gateway.envoy.guarded()).await;
+    let request = subscribe("canary");
+    unfinished.send(&request[..request.len() - 1]).await;
+    gateway.envoy.stat_reaches("http.guarded.downstream_rq_active", 1).await.expect("a request under way");
+
+    deliver(&gateway, &shipped("ecds.yaml")).await;
+    await_version(&gateway, "canary", "1").await;
+    // Five ticks long, nobody says that there is a roll-out.
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        assert_eq!(gateway.count("ackguard_rollout_state").await, 0);
+    }
+
+    unfinished.send(&request[request.len() - 1..]).await;
+    let response = unfinished.response_to("POST").await;
+    assert!(response.header("x-ackguard").expect("zero is clamped").ends_with("policy=2"), "{response:?}");
+    gateway.upstream.take().await;
+    drop(unfinished);
     gateway.end().await;
 }
 
