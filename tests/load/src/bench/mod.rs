@@ -6,7 +6,7 @@
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
 //!   - `rounds`, two sites that are measured in turns, so that what the machine does meanwhile meets both.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
-//! - [`Progress`] shows how far a row is, [`table`] what came of all, [`write`] keeps it.
+//! - [`Progress`] shows how far a row is, [`table()`] what came of all, [`write()`] keeps it.
 
 mod changes;
 mod figure;
