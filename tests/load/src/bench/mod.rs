@@ -6,7 +6,7 @@
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
 //!   - `rounds`, two sites that are measured in turns, so that what the machine does meanwhile meets both.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
-//! - [`Progress`] shows how far a row is, [`table`] what came of all, [`write`] keeps it.
+//! - [`Progress`] shows how far a row is, [`table()`] what came of all, [`write()`] keeps it.
 
 mod changes;
 mod figure;
@@ -39,7 +39,7 @@ const WORKERS: u32 = 2;
 pub struct Options {
     /// Renames of the policy, every tenth of which brings a broken one.
     pub reloads: u64,
-    /// Renames of a policy of ten thousand rules, in each of the forms that it can have.
+    /// Renames of a policy of ten thousand rules as a StringValue, and a fifth as many of one as a Struct.
     pub large_reloads: u64,
     /// Pairs of rounds of each ratio of CPU time.
     pub rounds: u32,

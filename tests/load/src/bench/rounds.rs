@@ -17,7 +17,7 @@ pub(super) struct Side {
     site: Site,
     traffic: Traffic,
     connections: Vec<Connection>,
-    failed: Summary,
+    load: Summary,
 }
 
 /// What the rounds came to.
@@ -33,7 +33,7 @@ impl Side {
     /// `site`, which serves version 1, under `traffic`.
     pub(super) async fn new(site: Site, traffic: Traffic) -> Result<Self, BenchError> {
         let connections = site.cover(CONNECTIONS).await?;
-        Ok(Self { site, traffic, connections, failed: Summary { answers: Vec::new(), failed: 0, faults: Vec::new() } })
+        Ok(Self { site, traffic, connections, load: Summary::default() })
     }
 
     /// One round: the CPU time of Envoy for each request that it answered in `time`.
@@ -46,9 +46,8 @@ impl Side {
         let (summary, connections) = load.stop().await;
         let spent = cpu::precise(pid).ok_or_else(gone)?.saturating_sub(before);
         self.connections = connections;
-        self.failed.failed += summary.failed;
-        self.failed.faults.extend(summary.faults);
         let answers: u64 = summary.answers.iter().sum();
+        self.load = std::mem::take(&mut self.load).and(summary);
         let answers = u32::try_from(answers).ok().filter(|answers| *answers > 0);
         Ok(spent / answers.ok_or(BenchError::Nothing("no request was answered"))?)
     }
@@ -75,8 +74,5 @@ pub(super) async fn measure(
             progress.step();
         }
     }
-    let mut load = first.failed;
-    load.failed += second.failed.failed;
-    load.faults.extend(second.failed.faults);
-    Ok(Rounds { pairs, load })
+    Ok(Rounds { pairs, load: first.load.and(second.load) })
 }

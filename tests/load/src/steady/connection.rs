@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use stack::{AdminError, Envoy, TimedOut, until};
 use tokio::net::TcpStream;
@@ -82,12 +82,6 @@ impl Connection {
         let (head, body) = self.requests.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(Response::from_parts(head, body))
-    }
-
-    /// Whether `response` is a success.
-    #[must_use]
-    pub fn is_success(response: &Response) -> bool {
-        response.status() == StatusCode::OK || response.status() == StatusCode::CREATED
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use stack::{TimedOut, until};
+use stack::{PATIENCE, TimedOut, until};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::connection::{Connection, Response};
 use super::fault::Fault;
@@ -38,7 +38,7 @@ pub struct Load {
 }
 
 /// What became of a load.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Requests that were answered as they must be, by worker.
     pub answers: Vec<u64>,
@@ -46,6 +46,17 @@ pub struct Summary {
     pub failed: u64,
     /// The first of those.
     pub faults: Vec<Fault>,
+}
+
+impl Summary {
+    /// What became of this load and of `other`, which was on other connections, together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.answers.extend(other.answers);
+        self.failed += other.failed;
+        self.faults.extend(other.faults);
+        self
+    }
 }
 
 impl Load {
@@ -120,9 +131,8 @@ async fn run(
         }
         let (sent, least) = (Instant::now(), record.least(lane));
         let request = (traffic.request)(number);
-        let answer = connection.exchange(request).await;
         number += 1;
-        match answer.map_err(|error| Fault::NoAnswer { reason: error.to_string() }) {
+        match answer(&mut connection, request).await {
             Ok(answer) => match version(&answer, traffic.header) {
                 Ok(version) => record.answered(lane, sent, least, version),
                 Err(fault) => record.fault(lane, fault),
@@ -136,9 +146,19 @@ async fn run(
     connection
 }
 
+/// The whole answer to `request`.
+async fn answer(connection: &mut Connection, request: Request<Full<Bytes>>) -> Result<Response, Fault> {
+    let reason = match timeout(PATIENCE, connection.exchange(request)).await {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(_elapsed) => format!("within {} s", PATIENCE.as_secs()),
+    };
+    Err(Fault::NoAnswer { reason })
+}
+
 /// The version that `answer` was made by.
 fn version(answer: &Response, header: &str) -> Result<u64, Fault> {
-    if !Connection::is_success(answer) {
+    if !answer.status().is_success() {
         let body = String::from_utf8_lossy(answer.body()).into_owned();
         return Err(Fault::Status { status: answer.status().as_u16(), body });
     }

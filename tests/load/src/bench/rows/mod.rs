@@ -31,7 +31,7 @@ impl Row {
     pub async fn measure(self, options: &Options) -> Result<Outcome, BenchError> {
         let (name, steps) = match self {
             Self::Reload => ("reload", options.reloads),
-            Self::ReloadLarge => ("reload-large", options.large_reloads * reload_large::FORMS),
+            Self::ReloadLarge => ("reload-large", reload_large::steps(options)),
             Self::Rules => ("rules", u64::from(options.rounds)),
             Self::Swap => ("swap", u64::from(options.swaps)),
         };

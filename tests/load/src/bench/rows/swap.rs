@@ -8,7 +8,7 @@ use std::time::Duration;
 use stack::{Bootstrap, copy_of_module};
 use tempfile::TempDir;
 
-use crate::steady::{Numbered, Summary};
+use crate::steady::Numbered;
 
 use super::super::changes::Changing;
 use super::super::policy::{shipped, subscribe};
@@ -40,12 +40,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
         });
         progress.step();
     }
-    let (of_ours, of_noop) = (ours.changing.stop().await, noop.changing.stop().await);
-    let load = Summary {
-        answers: Vec::new(),
-        failed: of_ours.failed + of_noop.failed,
-        faults: of_ours.faults.into_iter().chain(of_noop.faults).collect(),
-    };
+    let load = ours.changing.stop().await.and(noop.changing.stop().await);
     let ratios: Vec<f64> = pairs.iter().map(|[ours, noop]| ours.as_secs_f64() / noop.as_secs_f64()).collect();
     let side = |place: usize| millis(&pairs.iter().map(|pair| pair[place]).collect::<Vec<_>>());
     let middle = |values: &[f64]| median(values).ok_or(BenchError::Nothing("no module was changed"));
