@@ -2,6 +2,8 @@
 //! which bucket of an index. It resists no attacker; nothing that relies on it may trust two equal hashes to be of
 //! equal texts.
 
+use core::hash::{BuildHasherDefault, Hasher};
+
 /// FNV-1a, 64 bits, with a last mixing step (that of MurmurHash3), since FNV's high bits depend little on the last
 /// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,20 @@ impl Hash {
         hash ^ (hash >> 33)
     }
 }
+
+impl Hasher for Hash {
+    fn write(&mut self, bytes: &[u8]) {
+        *self = self.with(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        Hash::finish(*self)
+    }
+}
+
+/// A set of what an operator wrote, ten thousand names long: the standard library's hash costs more than this one, to
+/// resist an attacker who is not there.
+pub type HashSet<T> = std::collections::HashSet<T, BuildHasherDefault<Hash>>;
 
 #[cfg(test)]
 mod tests {

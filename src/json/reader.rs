@@ -52,7 +52,7 @@ impl<'a> Key<'a> {
 
     /// The key with its escapes read; `None` where they are no text (half of a surrogate pair).
     pub fn name(&self) -> Option<Cow<'a, str>> {
-        text::unescape(self.raw)
+        if self.escaped { text::unescape(self.raw) } else { Some(Cow::Borrowed(self.raw)) }
     }
 
     /// The byte offset of its opening quote.
@@ -303,7 +303,14 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            match self.peek() {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+            let Some(plain) = plain else {
+                self.at = self.text.len();
+                return Err(self.fault("'\"'"));
+            };
+            self.at += plain;
+            match rest.get(plain) {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(escaped);
@@ -313,9 +320,7 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     self.escape()?;
                 }
-                Some(byte) if byte >= 0x20 => self.at += 1,
-                Some(_) => return Err(self.fault("an escape for a control character")),
-                None => return Err(self.fault("'\"'")),
+                _ => return Err(self.fault("an escape for a control character")),
             }
         }
     }

@@ -7,12 +7,14 @@
 //!
 //! Rules whose patterns begin and end with a wildcard in every field share one hash; those are asked one by one.
 
+use std::collections::HashMap;
+
 use crate::hash::Hash;
 
 use super::{Caller, Pattern, Rule};
 
 /// Which part of a name a pattern fixes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Fixed {
     /// All of it.
     whole: bool,
@@ -94,26 +96,28 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new(rules: &[Rule]) -> Index {
-        let mut all: Vec<([Fixed; 3], u64, usize)> = Vec::with_capacity(rules.len());
+        // Tables come in the order of their first rules.
+        let mut tables: Vec<Table> = Vec::new();
+        let mut places: HashMap<[Fixed; 3], usize> = HashMap::new();
+        let mut last = 0;
         for (index, rule) in rules.iter().enumerate() {
             let patterns = rule.patterns();
             let fixed = patterns.map(Fixed::of);
             // A pattern is as long as what it fixes, so that it always has a hash.
             let hash = Table::hash(&fixed, patterns.map(|pattern| Some(pattern.glob().as_bytes())));
-            all.push((fixed, hash.unwrap_or_default(), index));
-        }
-        all.sort_unstable();
-        let mut tables: Vec<Table> = Vec::new();
-        for (fixed, hash, index) in all {
-            match tables.last_mut().filter(|table| table.fixed == fixed) {
-                Some(table) => {
-                    table.first = table.first.min(index);
-                    table.entries.push((hash, index));
-                }
-                None => tables.push(Table { fixed, entries: vec![(hash, index)], first: index }),
+            // Most rules look like the one before.
+            if tables.get(last).is_none_or(|table| table.fixed != fixed) {
+                last = *places.entry(fixed).or_insert(tables.len());
+            }
+            let entry = (hash.unwrap_or_default(), index);
+            match tables.get_mut(last) {
+                Some(table) => table.entries.push(entry),
+                None => tables.push(Table { fixed, entries: vec![entry], first: index }),
             }
         }
-        tables.sort_by_key(|table| table.first);
+        for table in &mut tables {
+            table.entries.sort_unstable();
+        }
         Index { tables }
     }
 

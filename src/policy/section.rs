@@ -16,7 +16,7 @@ use super::units::{MAX_DURATION, duration, write_duration};
 const MAX_LABEL: usize = 64;
 /// How much of a wrong value is quoted, in characters.
 const QUOTED: usize = 60;
-/// Room for the fields that an object of the policy may have.
+/// Room for the fields that an object of the policy may have; a guard has the most.
 const FIELDS: usize = 16;
 /// Up to so many fields of an object are compared with each other; more are put into a set.
 const FEW: usize = 16;
@@ -59,7 +59,11 @@ pub(super) struct Section<'n, 'p> {
     trail: Trail<'p>,
     place: Place,
     members: &'n [Member<'n>],
-    known: Vec<&'static str>,
+    /// The fields that were asked for, each once, in order.
+    known: [&'static str; FIELDS],
+    asked: usize,
+    /// How many of `members` they are.
+    found: usize,
     faults: &'p RefCell<Faults>,
 }
 
@@ -68,7 +72,7 @@ impl<'n, 'p> Section<'n, 'p> {
     pub(super) fn open(trail: Trail<'p>, node: &'n Node<'n>, faults: &'p RefCell<Faults>) -> Option<Self> {
         match &node.content {
             Content::Object(members) => {
-                Some(Section { trail, place: node.place, members, known: Vec::with_capacity(FIELDS), faults })
+                Some(Section { trail, place: node.place, members, known: [""; FIELDS], asked: 0, found: 0, faults })
             }
             _ => {
                 let problem = Problem::Wrong { found: quoted(node), expected: "an object".to_owned() };
@@ -116,11 +120,19 @@ impl<'n, 'p> Section<'n, 'p> {
 
     /// The value of a field, which is a known one from here on.
     pub(super) fn get(&mut self, name: &'static str) -> Option<&'n Node<'n>> {
-        if !self.known.contains(&name) {
-            self.known.push(name);
+        let member = self.members.iter().find(|member| member.name == name);
+        if !self.known().contains(&name) {
+            if let Some(slot) = self.known.get_mut(self.asked) {
+                *slot = name;
+                self.asked += 1;
+                self.found += usize::from(member.is_some());
+            }
         }
-        let member = self.members.iter().find(|member| member.name == name)?;
-        Some(&member.node)
+        Some(&member?.node)
+    }
+
+    fn known(&self) -> &[&'static str] {
+        self.known.get(..self.asked).unwrap_or_default()
     }
 
     /// Whether a field is there.
@@ -269,6 +281,10 @@ impl<'n, 'p> Section<'n, 'p> {
     /// Faults every field that was not asked for, every one that stands twice, and those of `unavailable`, which are
     /// part of the document's version and have no effect in this release.
     pub(super) fn close(self, unavailable: &[&'static str]) {
+        if self.found == self.members.len() {
+            // Each is known, and none stands twice: a second one is never found.
+            return;
+        }
         for name in unavailable {
             if self.has(name) {
                 self.fault(name, Problem::Unavailable);
@@ -278,8 +294,8 @@ impl<'n, 'p> Section<'n, 'p> {
         for (index, Member { name, place, .. }) in self.members.iter().enumerate() {
             if seen.before(index, name) {
                 self.fault_at(&shown(name), *place, Problem::Repeated);
-            } else if !self.known.iter().chain(unavailable).any(|known| known == name) {
-                let known = self.known.iter().copied().filter(|known| !unavailable.contains(known)).collect();
+            } else if !self.known().iter().chain(unavailable).any(|known| known == name) {
+                let known = self.known().iter().copied().filter(|known| !unavailable.contains(known)).collect();
                 self.fault_at(&shown(name), *place, Problem::Unknown { known });
             }
         }

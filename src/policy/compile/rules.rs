@@ -1,8 +1,9 @@
 //! The rules of a document, and those of a candidate that is merged over it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::hash::HashSet;
 use crate::json::Node;
 use crate::policy::guard::Guard;
 use crate::policy::rules::DEFAULTS;
@@ -14,7 +15,7 @@ use super::{MODES, dialect, guard};
 /// Reads the rules of a document over its `defaults`.
 pub(super) fn read(document: &mut Section<'_, '_>, defaults: &Guard) -> Rules {
     let entries = entries(document);
-    let mut names = HashSet::with_capacity(entries.len());
+    let mut names = HashSet::with_capacity_and_hasher(entries.len(), Default::default());
     let mut rules = Vec::with_capacity(entries.len());
     for (index, node) in entries.iter().enumerate() {
         if let Some(mut entry) = document.element("rules", index, node) {
@@ -32,7 +33,7 @@ pub(super) fn read(document: &mut Section<'_, '_>, defaults: &Guard) -> Rules {
 /// candidate's.
 pub(super) fn merge(candidate: &mut Section<'_, '_>, base: &[Node<'_>], defaults: &Guard) -> Rules {
     let entries = entries(candidate);
-    let mut names = HashSet::with_capacity(entries.len());
+    let mut names = HashSet::with_capacity_and_hasher(entries.len(), Default::default());
     let known: HashSet<&str> = base.iter().filter_map(|node| node.member("name")?.text()).collect();
     let mut rules = Vec::new();
     let mut changes = HashMap::new();
