@@ -7,7 +7,7 @@ use super::Rendering;
 use super::build::{Written, flag, list, object, text};
 
 pub(super) const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-const RESOURCE_TYPE: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+pub(super) const RESOURCE_TYPE: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 const STRUCT_TYPE: &str = "type.googleapis.com/google.protobuf.Struct";
 
 /// The members of an Envoy `TypedExtensionConfig`: the filter with its name.

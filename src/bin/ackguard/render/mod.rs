@@ -1,5 +1,6 @@
 //! `ackguard render`: a policy as the object that brings it into a proxy.
 
+mod binary;
 mod build;
 mod directory;
 mod ecds;
@@ -7,7 +8,8 @@ mod istio;
 mod module;
 mod refusal;
 
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ackguard::json::Node;
@@ -45,6 +47,7 @@ enum Form {
     group = clap::ArgGroup::new("source").required(true).args(["policy", "dir"]),
     after_help = "Examples:
   ackguard render policy.yaml > /etc/ackguard/new && mv /etc/ackguard/new /etc/ackguard/ackguard.yaml
+  ackguard render --dir policies --binary > /etc/ackguard/new && mv /etc/ackguard/new /etc/ackguard/ackguard.pb
   ackguard render policy.yaml --as config-map --namespace queues | kubectl apply -f -
   ackguard render policy.yaml --as wasm-plugin --module oci://registry.example/ackguard:1 \\
       --namespace istio-ingress --selector istio=ingressgateway | kubectl apply -f -
@@ -67,6 +70,10 @@ pub(crate) struct Args {
     /// JSON in place of YAML
     #[arg(long)]
     json: bool,
+    /// Protobuf's binary form, for a file whose name ends in .pb: what Envoy reads fastest, for policies of thousands of
+    /// rules; with --as ecds
+    #[arg(long, conflicts_with = "json")]
+    binary: bool,
     /// The name of the filter and of the Kubernetes object
     #[arg(long, default_value = "ackguard", value_parser = name)]
     name: String,
@@ -140,15 +147,19 @@ pub(crate) fn perform(args: &Args) -> ExitCode {
         }
     };
     match render(args, &input) {
-        Ok(text) => output::perform(|out| {
-            std::io::Write::write_all(out, text.as_bytes())?;
-            Ok(ExitCode::SUCCESS)
-        }),
+        // Nothing here has colours, which would be taken out of bytes that look like them.
+        Ok(bytes) => match io::stdout().write_all(&bytes) {
+            Err(fault) if fault.kind() != io::ErrorKind::BrokenPipe => {
+                output::complain(Path::new("standard output"), &fault);
+                ExitCode::from(UNREAD)
+            }
+            _ => ExitCode::SUCCESS,
+        },
         Err(refusal) => refusal.tell(),
     }
 }
 
-fn render(args: &Args, input: &Input) -> Result<String, Refusal> {
+fn render(args: &Args, input: &Input) -> Result<Vec<u8>, Refusal> {
     let (document, policy) = match input {
         Input::File(source) => single(source)?,
         Input::Directory(directory) => directory.merge()?,
@@ -166,6 +177,12 @@ fn render(args: &Args, input: &Input) -> Result<String, Refusal> {
         vm_id: args.vm_id.clone(),
     };
     refuse_unworkable(args.form, &rendering)?;
+    if args.binary {
+        if args.form != Form::Ecds {
+            return Err(Refusal::of_form("--binary: only --as ecds has a binary form; leave it out"));
+        }
+        return binary::resource(&rendering).map_err(|error| Refusal::unwritten(&error));
+    }
     let object = match args.form {
         Form::Ecds => ecds::resource(&rendering),
         Form::ConfigMap => ecds::config_map(&rendering).map_err(|error| Refusal::unwritten(&error))?,
@@ -176,9 +193,9 @@ fn render(args: &Args, input: &Input) -> Result<String, Refusal> {
     let object = Written(&object);
     if args.json {
         let text = serde_json::to_string_pretty(&object).map_err(|error| Refusal::unwritten(&error))?;
-        return Ok(text + "\n");
+        return Ok((text + "\n").into_bytes());
     }
-    serde_saphyr::to_string(&object).map_err(|error| Refusal::unwritten(&error))
+    serde_saphyr::to_string(&object).map(String::into_bytes).map_err(|error| Refusal::unwritten(&error))
 }
 
 /// The policy of one file, which may be inside of an Envoy or Istio configuration.

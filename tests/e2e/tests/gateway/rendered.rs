@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use e2e::gateway::{Setup, shipped};
+use e2e::gateway::{Gateway, Setup, shipped};
 use serde_json::{Value, json};
 use stack::{HostMode, http_connection_manager, program, root, wasm};
 use tempfile::TempDir;
@@ -26,18 +26,23 @@ pub(crate) fn render(headers: &str, version: &str, default: &str, form: &str) ->
 
 /// What the command line prints for a policy.
 fn print(policy: &str, form: &str) -> String {
+    String::from_utf8_lossy(&print_bytes(policy, &["--as", form])).into_owned()
+}
+
+fn print_bytes(policy: &str, arguments: &[&str]) -> Vec<u8> {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("policy.yaml");
     fs::write(&file, policy).expect("a file");
     let output = Command::new(program("ackguard").unwrap_or_else(|missing| panic!("{missing}")))
         .arg("render")
         .arg(&file)
-        .args(["--as", form, "--module"])
+        .args(arguments)
+        .arg("--module")
         .arg(wasm())
         .output()
         .expect("the command line");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    output.stdout
 }
 
 /// A document of YAML.
@@ -56,6 +61,33 @@ async fn the_resource_guards_as_it_is_rendered() {
         let gateway = Setup::new(mode).bootstrap(|_| shipped("ecds.yaml").extension_from(&file)).start().await;
         check_guarded(&gateway, "12000", "rendered").await;
         gateway.finish().await;
+    }
+}
+
+/// What Envoy has of the filter, but for the policy, which is a text in one form and a Struct in the other.
+async fn loaded(gateway: &Gateway) -> Value {
+    let dump = gateway.envoy.admin_get("/config_dump?resource=ecds_filters").await.expect("Envoy's admin");
+    let dump: Value = serde_json::from_str(&dump).expect("JSON");
+    let mut filter = dump["configs"][0]["ecds_filter"]["typed_config"].clone();
+    assert!(filter["config"]["configuration"].take().is_object(), "{dump:#}");
+    filter
+}
+
+#[tokio::test]
+async fn the_binary_resource_is_to_envoy_what_the_readable_one_is() {
+    for (headers, mode) in MODES {
+        let folder = TempDir::new().expect("a folder");
+        let policy = policy().replace("headers: streamed", &format!("headers: {headers}"));
+        let mut filters = Vec::new();
+        for (name, arguments) in [("ackguard.pb", &["--binary"][..]), ("ackguard.yaml", &[])] {
+            let file = folder.path().join(name);
+            fs::write(&file, print_bytes(&policy, arguments)).expect("a file");
+            let gateway = Setup::new(mode).bootstrap(|_| shipped("ecds.yaml").extension_from(&file)).start().await;
+            check_guarded(&gateway, "10000", "1").await;
+            filters.push(loaded(&gateway).await);
+            gateway.finish().await;
+        }
+        assert_eq!(filters[0], filters[1], "{headers}");
     }
 }
 
