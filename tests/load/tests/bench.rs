@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every figure that the smallest benchmark has, besides what it says of the machine.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "reload_p99_ms",
     "reload_p50_ms",
     "reload_max_ms",
@@ -14,6 +14,7 @@ const KEYS: [&str; 18] = [
     "reload_failed",
     "reload_10000_rules_p99_ms",
     "reload_10000_rules_p50_ms",
+    "reload_10000_rules_text_p50_ms",
     "reload_10000_rules_struct_p50_ms",
     "reload_10000_rules_failed",
     "rules_10000_vs_10",

@@ -246,16 +246,24 @@ impl Bootstrap {
     }
 }
 
-/// Makes `text` the file that ECDS reads below `folder`, moving it into place, as Envoy's watch needs it. Returns the
-/// moment of the move.
+/// Makes `text` the file that ECDS reads below `folder`. Returns the moment of the move.
 pub(crate) fn move_extension(folder: &Path, text: &str) -> Result<Instant, BootstrapError> {
-    let path = folder.join(EXTENSION);
-    let fresh = folder.join("ackguard.json.new");
-    let file = |source| BootstrapError::File { path: path.clone(), source };
-    fs::create_dir_all(path.with_file_name("")).map_err(file)?;
-    fs::write(&fresh, text).map_err(file)?;
+    move_into_place(&folder.join(EXTENSION), text.as_bytes())
+}
+
+/// Makes `bytes` the file at `path`, whose folder Envoy watches: writes them beside that folder and moves them into
+/// place, as Envoy's watch needs it. Returns the moment of the move.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn move_into_place(path: &Path, bytes: &[u8]) -> Result<Instant, BootstrapError> {
+    let file = |source| BootstrapError::File { path: path.to_owned(), source };
+    let watched = path.parent().unwrap_or(path);
+    let fresh = watched.with_extension("new");
+    fs::create_dir_all(watched).map_err(file)?;
+    fs::write(&fresh, bytes).map_err(file)?;
     let moved = Instant::now();
-    fs::rename(&fresh, &path).map_err(file)?;
+    fs::rename(&fresh, path).map_err(file)?;
     Ok(moved)
 }
 

@@ -36,7 +36,9 @@ mod process;
 mod wait;
 
 pub use admin::AdminError;
-pub use bootstrap::{Bootstrap, BootstrapError, HostMode, Protocol, http_connection_manager, listener};
+pub use bootstrap::{
+    Bootstrap, BootstrapError, HostMode, Protocol, http_connection_manager, listener, move_into_place,
+};
 pub use broker::{Broker, BrokerOptions, Semantics};
 pub use detached::{Detached, DetachedError, Endpoints};
 pub use envoy::{Envoy, Workers};

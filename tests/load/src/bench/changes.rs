@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stack::{Bootstrap, TimedOut};
+use stack::{Bootstrap, BootstrapError, Envoy, TimedOut};
 use tokio::time::Instant;
 
 use crate::steady::{Load, Numbered, Summary, Traffic};
@@ -50,9 +50,17 @@ impl Changing {
     /// Moves `resource`, which has the next version, into place. Returns the time from the move to the first answer by
     /// it on the last of the connections.
     pub(super) async fn change(&mut self, resource: &str) -> Result<Duration, BenchError> {
+        self.change_by(|envoy| envoy.deliver_text(resource)).await
+    }
+
+    /// The same for a resource that `deliver` moves, and tells when.
+    pub(super) async fn change_by(
+        &mut self,
+        deliver: impl FnOnce(&Envoy) -> Result<std::time::Instant, BootstrapError>,
+    ) -> Result<Duration, BenchError> {
         self.version += 1;
         self.load.expect(self.version);
-        let moved = self.site.envoy.deliver_text(resource)?;
+        let moved = deliver(&self.site.envoy)?;
         let served = self.load.served(self.version).await.map_err(|timeout| self.fault(timeout))?;
         Ok(served - Instant::from_std(moved))
     }

@@ -39,7 +39,7 @@ const WORKERS: u32 = 2;
 pub struct Options {
     /// Renames of the policy, every tenth of which brings a broken one.
     pub reloads: u64,
-    /// Renames of a policy of ten thousand rules as a StringValue, and a fifth as many of one as a Struct.
+    /// Renames of a policy of ten thousand rules in binary form, and a fifth as many of one as text and as a Struct.
     pub large_reloads: u64,
     /// Pairs of rounds of each ratio of CPU time.
     pub rounds: u32,

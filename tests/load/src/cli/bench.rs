@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Policies to move into place under load, every tenth of them broken.
     #[arg(long, default_value_t = Options::default().reloads, value_parser = clap::value_parser!(u64).range(1..))]
     reloads: u64,
-    /// Policies of 10,000 rules to move into place under load, and a fifth as many as a Struct.
+    /// Policies of 10,000 rules to move into place under load in binary form, and a fifth as many as text and as a Struct.
     #[arg(long, default_value_t = Options::default().large_reloads, value_parser = clap::value_parser!(u64).range(1..))]
     large_reloads: u64,
     /// Pairs of rounds for each ratio of CPU time.
