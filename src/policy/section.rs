@@ -121,12 +121,12 @@ impl<'n, 'p> Section<'n, 'p> {
     /// The value of a field, which is a known one from here on.
     pub(super) fn get(&mut self, name: &'static str) -> Option<&'n Node<'n>> {
         let member = self.members.iter().find(|member| member.name == name);
-        if !self.known().contains(&name) {
-            if let Some(slot) = self.known.get_mut(self.asked) {
-                *slot = name;
-                self.asked += 1;
-                self.found += usize::from(member.is_some());
-            }
+        if !self.known().contains(&name)
+            && let Some(slot) = self.known.get_mut(self.asked)
+        {
+            *slot = name;
+            self.asked += 1;
+            self.found += usize::from(member.is_some());
         }
         Some(&member?.node)
     }
