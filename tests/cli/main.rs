@@ -1,6 +1,7 @@
 //! The command line as people use it: the built program, its arguments, and what it prints.
 
 mod check;
+mod completions;
 mod docs;
 mod explain;
 mod program;
