@@ -120,10 +120,11 @@ impl<'n, 'p> Section<'n, 'p> {
 
     /// The value of a field, which is a known one from here on.
     pub(super) fn get(&mut self, name: &'static str) -> Option<&'n Node<'n>> {
-        let member = self.members.iter().find(|member| member.name == name);
-        if !self.known().contains(&name)
-            && let Some(slot) = self.known.get_mut(self.asked)
-        {
+        let is_known = self.known().contains(&name);
+        // Where every member was found by another name, this one is not there.
+        let is_there = is_known || self.found < self.members.len();
+        let member = self.members.iter().find(|member| is_there && member.name == name);
+        if !is_known && let Some(slot) = self.known.get_mut(self.asked) {
             *slot = name;
             self.asked += 1;
             self.found += usize::from(member.is_some());
