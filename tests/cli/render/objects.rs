@@ -124,8 +124,13 @@ fn what_cannot_be_read_is_told_from_what_is_refused() {
         (&[POLICY, "--selector=istio"], "expected KEY=VALUE"),
         (&[POLICY, "--module=ftp://host/x"], "expected a path, or a URL"),
         (&[POLICY, "--sha256=12"], "expected 64 hexadecimal digits"),
+        (&[POLICY, "--binary", "--json"], "cannot be used with"),
     ] {
         assert!(refused(arguments, 2).contains(said), "{arguments:?}");
+    }
+    for form in FORMS.iter().filter(|form| **form != "ecds") {
+        let told = refused(&[POLICY, &format!("--as={form}"), "--binary"], 1);
+        assert!(told.contains("--binary: only --as ecds has a binary form; leave it out"), "{form}: {told}");
     }
 }
 
