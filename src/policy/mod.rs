@@ -10,6 +10,7 @@ mod fault;
 mod fields;
 pub mod guard;
 mod index;
+pub mod limit;
 mod pattern;
 mod problem;
 mod protobuf_struct;
