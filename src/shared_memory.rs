@@ -5,8 +5,9 @@ pub trait SharedMemory {
     /// The bytes under `key`, and the version of them that [`SharedMemory::set`] wants back.
     fn get(&self, key: &str) -> (Vec<u8>, Option<u32>);
 
-    /// Replaces the bytes under `key`; false where their version is another one by now. Without a version, and where
-    /// nothing was there yet, it always replaces them.
+    /// Replaces the bytes under `key`; false where their version is another one by now. Without a version, which is what
+    /// [`SharedMemory::get`] gives for a key that is not there, it only makes the key: false where somebody else made it
+    /// meanwhile. There is no write that overwrites what it has not seen.
     fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
 }
 
@@ -17,7 +18,7 @@ pub(crate) mod memory {
 
     use super::SharedMemory;
 
-    /// Shared memory as Envoy has it: a write without a version, or to a missing key, always succeeds.
+    /// Shared memory as the host has it: a write to a missing key always succeeds.
     #[derive(Default)]
     pub(crate) struct Memory {
         /// What is held.
@@ -41,7 +42,7 @@ pub(crate) mod memory {
                 self.rivals.set(self.rivals.get() - 1);
                 *current += 1;
             }
-            let fits = *current == 0 || version.is_none_or(|version| version == *current);
+            let fits = *current == 0 || version == Some(*current);
             if fits {
                 *held = value.to_vec();
                 *current += 1;

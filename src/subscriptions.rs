@@ -46,8 +46,6 @@ pub fn remember(memory: &impl SharedMemory, group: &str, consumer: &str, topic: 
             }
             updated.extend_from_slice(bytes);
         }
-        // The very first write of a slot has no version to hold it to: two workers that make the same slot at once may
-        // lose one of the two entries.
         if memory.set(&key, &updated, version) {
             return outcome;
         }

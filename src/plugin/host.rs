@@ -29,6 +29,10 @@ thread_local! {
     static GAUGES: RefCell<HashMap<Gauge, u32>> = RefCell::new(HashMap::new());
 }
 
+/// A version that no value has: the host counts writes up from 1. It takes any version for a missing key, and refuses this
+/// one where somebody made the key meanwhile; with none, it would overwrite what that one wrote.
+const ABSENT: u32 = u32::MAX;
+
 impl SharedMemory for Host {
     fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
         let (value, version) = hostcalls::get_shared_data(key).unwrap_or_default();
@@ -36,7 +40,7 @@ impl SharedMemory for Host {
     }
 
     fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        hostcalls::set_shared_data(key, Some(value), version).is_ok()
+        hostcalls::set_shared_data(key, Some(value), Some(version.unwrap_or(ABSENT))).is_ok()
     }
 }
 
@@ -117,8 +121,13 @@ impl Host {
 
     /// The time, in Unix milliseconds.
     pub(super) fn now(self) -> u64 {
+        self.now_nanos() / 1_000_000
+    }
+
+    /// The time, in Unix nanoseconds.
+    pub(super) fn now_nanos(self) -> u64 {
         let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
-        since.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(0)
+        since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
     }
 
     /// Asks for a call of the root context's `on_tick` at every `period`.

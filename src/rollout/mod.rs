@@ -89,8 +89,7 @@ impl Part {
         let shared = Progress::decode(&bytes);
         let Some(mut progress) = shared.filter(|progress| progress.id == rollout.id) else {
             if shared.is_none_or(|other| other.yields_to(self.configured, now)) {
-                // The first write to a missing key is held to no version: if two workers begin at once, they write the
-                // same. The step that tells of it comes after.
+                // Whoever comes first puts it down; the step that tells of it comes after.
                 memory.set(PROGRESS, &Progress::fresh(rollout.id, self.configured, now).encode(), version);
             }
             return None;
