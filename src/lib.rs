@@ -34,6 +34,7 @@ pub mod hash;
 pub mod http;
 pub mod json;
 pub mod judgement;
+pub mod limit;
 pub mod operation;
 mod plugin;
 pub mod policy;
