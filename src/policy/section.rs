@@ -299,13 +299,13 @@ impl<'n, 'p> Section<'n, 'p> {
     /// What the words of a list stand for, in their order; a fault for each that is none of `choices`, or stands twice.
     pub(super) fn choices<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Vec<T> {
         let elements = self.list(name).unwrap_or_default();
-        let mut chosen = Vec::new();
+        let mut chosen: Vec<(usize, T)> = Vec::new();
         for (index, node) in elements.iter().enumerate() {
             let text = node.text();
-            let problem = match choices.iter().find(|(word, _)| text == Some(*word)) {
-                Some(_) if elements.iter().take(index).any(|earlier| earlier.text() == text) => Problem::Repeated,
-                Some((_, choice)) => {
-                    chosen.push(*choice);
+            let problem = match choices.iter().enumerate().find(|(_, (word, _))| text == Some(*word)) {
+                Some((choice, _)) if chosen.iter().any(|(earlier, _)| *earlier == choice) => Problem::Repeated,
+                Some((choice, (_, value))) => {
+                    chosen.push((choice, *value));
                     continue;
                 }
                 None => {
@@ -316,7 +316,7 @@ impl<'n, 'p> Section<'n, 'p> {
             let path = || Trail::Element(&self.trail, name, index).to_string();
             self.faults.borrow_mut().add(path, node.place, problem);
         }
-        chosen
+        chosen.into_iter().map(|(_, value)| value).collect()
     }
 
     /// Faults every field that was not asked for, every one that stands twice, and those of `unavailable`, which are
