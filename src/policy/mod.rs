@@ -131,16 +131,6 @@ impl Policy {
         compile::compile_tree(document)
     }
 
-    /// The limits in their order.
-    pub fn limits(&self) -> &[limit::Limit] {
-        &[]
-    }
-
-    /// The operations that some limit is for.
-    pub fn limited(&self) -> limit::Operations {
-        limit::Operations::default()
-    }
-
     /// The entries of `traffic` in their order.
     pub fn traffic(&self) -> &[TrafficMatch] {
         &self.traffic
