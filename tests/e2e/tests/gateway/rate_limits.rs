@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// A rate that brings nothing in while a test runs, so that the burst alone decides.
-const SLOW: &str = "1/h";
+const SLOW: &str = "4/h";
 
 fn publish(tenant: &str, topic: &str, messages: usize) -> Vec<u8> {
     let message = json!({ "body": "x" });
@@ -232,7 +232,7 @@ async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
         assert_eq!(passed_of(gateway, &victim, 3).await, 2);
         let mut client = Http1Client::open(gateway.envoy.guarded()).await;
         let mut passed = 0;
-        for made_up in 0..12_000 {
+        for made_up in 0..5_000 {
             // Names as long as are read: fewer than 20 fit into a slot.
             let tenant = format!("{made_up:06}{}", "x".repeat(250));
             client.send(&publish(&tenant, "orders", 1)).await;
@@ -240,6 +240,9 @@ async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
             if response.head.status() == 200 {
                 gateway.upstream.take().await;
                 passed += 1;
+            } else {
+                // Envoy ends a connection whose request was answered before its body was there.
+                client = Http1Client::open(gateway.envoy.guarded()).await;
             }
         }
         assert!(passed > 0);
