@@ -42,7 +42,7 @@ fn tokens() -> impl Strategy<Value = Vec<String>> {
 }
 
 /// Text that is JSON, or was before some of its tokens were replaced.
-fn jsonish() -> impl Strategy<Value = String> {
+pub(super) fn jsonish() -> impl Strategy<Value = String> {
     let noise = prop_oneof![
         Just("{"),
         Just("}"),
