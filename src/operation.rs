@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::hash::Hash;
+
 /// The kinds of operation that a policy tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -151,6 +153,52 @@ pub struct Operation {
     pub group: Option<Group>,
     /// What it asks for.
     pub settings: Settings,
+}
+
+/// A receipt, as far as tables of bounded memory know it: by its hash. Brokers choose receipts, not clients, so nobody
+/// can make two alike on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Receipt(u64);
+
+impl Receipt {
+    /// The receipt of this text.
+    pub fn of(text: &str) -> Receipt {
+        Receipt(Hash::default().with_text(text).finish())
+    }
+
+    /// The receipt of this hash.
+    pub fn from_hash(hash: u64) -> Receipt {
+        Receipt(hash)
+    }
+
+    /// Its hash.
+    pub fn hash(self) -> u64 {
+        self.0
+    }
+}
+
+/// What a broker's answer says of one lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// A message was delivered under it.
+    Begun {
+        /// The receipt.
+        receipt: Receipt,
+        /// How long it holds.
+        ack_timeout: Millis,
+    },
+    /// It holds longer, or shorter, than before.
+    Extended {
+        /// The receipt.
+        receipt: Receipt,
+        /// Until when, in Unix milliseconds by the broker's clock.
+        deadline: u64,
+    },
+    /// It is over: acknowledged, given back, or gone already.
+    Ended {
+        /// The receipt.
+        receipt: Receipt,
+    },
 }
 
 /// Why a request that belongs to a dialect cannot be read.
