@@ -36,6 +36,7 @@ pub mod http;
 pub mod json;
 pub mod judgement;
 pub mod lease;
+pub mod limit;
 pub mod operation;
 mod plugin;
 pub mod policy;
