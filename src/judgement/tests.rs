@@ -79,12 +79,12 @@ fn as_tried(counters: &[Counter], scope: Scope) -> Vec<Counter> {
 fn trials(counters: &[Counter]) -> Vec<Counter> {
     let is_trial =
         |counter: &&Counter| matches!(counter, Counter::ShadowRequests { .. } | Counter::ShadowViolations { .. });
-    counters.iter().filter(is_trial).copied().collect()
+    counters.iter().filter(is_trial).cloned().collect()
 }
 
 fn not_trials(counters: &[Counter]) -> Vec<Counter> {
     let trials = trials(counters);
-    counters.iter().filter(|counter| !trials.contains(counter)).copied().collect()
+    counters.iter().filter(|counter| !trials.contains(counter)).cloned().collect()
 }
 
 proptest! {

@@ -62,11 +62,18 @@ pub struct Charge<'p> {
 impl<'p> Charge<'p> {
     /// What `limit` asks of a request. None where it is not for such, or not counted here.
     pub fn of(limit: &'p Limit, facts: &Facts<'_>) -> Option<Charge<'p>> {
-        let Reach::Local { rate, burst } = limit.reach else { return None };
-        if !limit.operations.has(facts.kind) {
-            return None;
+        let terms = limit.terms().filter(|_| limit.operations.has(facts.kind))?;
+        Some(Charge { limit, terms, key: key(limit, facts), cost: facts.cost(limit.cost) })
+    }
+}
+
+impl Limit {
+    /// How its buckets fill, where they are kept here.
+    pub fn terms(&self) -> Option<Terms> {
+        match self.reach {
+            Reach::Local { rate, burst } => Some(Terms::new(rate, burst)),
+            Reach::Fleet(_) => None,
         }
-        Some(Charge { limit, terms: Terms::new(rate, burst), key: key(limit, facts), cost: facts.cost(limit.cost) })
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::hash::Hash;
 use crate::operation::Millis;
+use crate::policy::verdict::Throttle;
 use crate::shared_memory::SharedMemory;
 
 use super::Terms;
@@ -23,25 +24,6 @@ const LOAN_SHARE: u64 = 16;
 const SOON: u64 = 200_000_000;
 /// A loan that was not used for so long, in nanoseconds, goes back.
 const IDLE: u64 = 100_000_000;
-
-/// Why a request has to wait, or cannot pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Throttle {
-    /// There are too few tokens; after so long there may be enough.
-    Wait {
-        /// How long, rounded up.
-        wait: Millis,
-        /// How many there are.
-        left: u64,
-    },
-    /// It costs more than the bucket ever holds.
-    TooCostly {
-        /// What it costs.
-        cost: u64,
-        /// What the bucket holds when it is full.
-        burst: u64,
-    },
-}
 
 /// What went otherwise than it should while limits were asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

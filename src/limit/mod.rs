@@ -22,4 +22,4 @@ mod limiter;
 mod tests;
 
 pub use bucket::Terms;
-pub use limiter::{Answer, Limiter, Throttle, Trouble};
+pub use limiter::{Answer, Limiter, Paid, Trouble};

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::bill::{Charge, Facts};
-use super::{Answer, Limiter, Throttle};
+use super::{Answer, Limiter};
 use crate::operation::{Kind, Millis, Tenant};
 use crate::policy::Mode;
 use crate::policy::limit::{Cost, Key, Limit, Operations, Rate, Reach};
+use crate::policy::verdict::Throttle;
 use crate::shared_memory::SharedMemory;
 use crate::shared_memory::memory::Memory;
 

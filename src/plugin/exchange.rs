@@ -15,7 +15,7 @@ use crate::body;
 use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
 use crate::judgement::{Effect, Entry, Guarded, enter, judge, rules, side};
-use crate::operation::{Kind, Unreadable};
+use crate::operation::{Kind, Tenant, Unreadable};
 use crate::policy::rollout::Side;
 use crate::policy::{HostHeaders, Mode, Policy};
 use crate::rollout::Part;
@@ -24,6 +24,7 @@ use crate::telemetry::{Counter, Decision, HEADER};
 use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
 use super::host::Host;
+use super::limits::with_limiter;
 
 /// One request and its response.
 pub(super) struct Exchange {
@@ -65,13 +66,16 @@ impl Exchange {
             Entry::Free { dialect, route } => {
                 let operation = route.as_ref().map(|route| route.kind);
                 self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
-                self.ack = route.and_then(|route| self.watched(policy, dialect, &route, head));
+                if let Some(route) = route.filter(|route| route.kind == Kind::Ack) {
+                    let tenant = || policy.tenant(head, |path| self.host.property(path));
+                    self.ack = self.watched(policy, dialect, &route, tenant);
+                }
                 return Action::Continue;
             }
             Entry::Guarded(guarded) => guarded,
         };
         let side = side(policy, self.stage(policy), &guarded.tenant, guarded.route.group.as_ref());
-        let reads_body = guarded.route.reads_body;
+        let reads_body = guarded.reads_body;
         let request = Collected { guarded, side, has_length: head.get("content-length").is_some() };
         if ends || !reads_body {
             return self.decide(policy, &request, Ok(&[]));
@@ -82,7 +86,9 @@ impl Exchange {
         let action = match policy.headers {
             HostHeaders::Held => Action::Pause,
             HostHeaders::Streamed => {
-                if request.has_length && rules(policy, side).mode == Mode::Enforce {
+                // A body that is only counted goes on as it came.
+                let may_change = request.guarded.route.reads_body && rules(policy, side).mode == Mode::Enforce;
+                if request.has_length && may_change {
                     // The length may change when the headers are gone.
                     self.host.remove_request_header("content-length");
                 }
@@ -99,11 +105,16 @@ impl Exchange {
     }
 
     /// The ack to watch, where this is one of a consumer that a roll-out's candidate decides for.
-    fn watched(&self, policy: &Policy, dialect: Dialect, route: &Route, head: &RequestHead) -> Option<Ack> {
+    fn watched(
+        &self,
+        policy: &Policy,
+        dialect: Dialect,
+        route: &Route,
+        tenant: impl FnOnce() -> Tenant,
+    ) -> Option<Ack> {
         let rollout = policy.rollout.as_ref().filter(|_| route.kind == Kind::Ack)?;
         let stage = self.stage(policy)?;
-        let tenant = policy.tenant(head, |path| self.host.property(path));
-        let side = rollout.side(stage, &tenant, route.group.as_ref());
+        let side = rollout.side(stage, &tenant(), route.group.as_ref());
         (side == Side::Candidate).then(|| Ack::sent(self.host, dialect, rollout, stage))
     }
 
@@ -111,7 +122,11 @@ impl Exchange {
     fn decide(&mut self, policy: &Policy, request: &Collected, body: Result<&[u8], Unreadable>) -> Action {
         let guarded = &request.guarded;
         let size = body.as_ref().map_or(0, |body| body.len());
-        let judgement = judge(policy, guarded, request.side, body, || remembered_topic(self.host, &guarded.route));
+        let topic = || remembered_topic(self.host, &guarded.route);
+        let mut judgement = judge(policy, guarded, request.side, body, topic);
+        with_limiter(|limiter| {
+            judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
+        });
         for counter in judgement.counters() {
             self.host.count(counter);
         }
@@ -121,6 +136,9 @@ impl Exchange {
             Effect::Pass => {}
             Effect::Edit(edited) => {
                 if !self.host.replace_request_body(size, edited) {
+                    with_limiter(|limiter| {
+                        judgement.refund_limits(limiter, &self.host, self.host.now_nanos());
+                    });
                     return self.decide(policy, request, Err(Unreadable::out_of_reach("edited")));
                 }
                 if policy.headers == HostHeaders::Held && request.has_length {
@@ -134,6 +152,7 @@ impl Exchange {
                 return Action::Pause;
             }
         }
+        self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
         if let (true, Ok(operation)) = (policy.asks_topic(), judgement.read) {
             self.answer = Answer::awaited(guarded.dialect, operation);
         }

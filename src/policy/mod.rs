@@ -47,7 +47,7 @@ pub const MAX_RULES: usize = 10_000;
 const MAX_TENANT: usize = 256;
 
 /// Whether a verdict is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// It is.
     Enforce,
@@ -121,6 +121,16 @@ impl Policy {
     /// Every fault of the document.
     pub fn compile(document: &Node<'_>) -> Result<Policy, Faults> {
         compile::compile_tree(document)
+    }
+
+    /// The limits in their order.
+    pub fn limits(&self) -> &[limit::Limit] {
+        &[]
+    }
+
+    /// The operations that some limit is for.
+    pub fn limited(&self) -> limit::Operations {
+        limit::Operations::default()
     }
 
     /// The entries of `traffic` in their order.
