@@ -20,6 +20,7 @@ mod section;
 mod traffic;
 mod units;
 pub mod verdict;
+mod wording;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,13 +31,14 @@ pub use pattern::Pattern;
 pub use problem::Problem;
 pub use rules::{Caller, Match, Rule, Rules};
 pub use traffic::{TenantSource, TrafficMatch};
-pub use units::write_duration;
+pub use units::{write_duration, write_rate};
 
 use crate::dialect::Dialect;
 use crate::http::RequestHead;
 use crate::json::Node;
 use crate::operation::Tenant;
 
+use limit::{Key, Limit, Operations};
 use rollout::Rollout;
 
 /// The largest document, in bytes.
@@ -87,6 +89,8 @@ pub struct Policy {
     pub rollout: Option<Rollout>,
     traffic: Vec<TrafficMatch>,
     tenants: Vec<TenantSource>,
+    limits: Vec<Limit>,
+    limited: Operations,
     asks_tenant: bool,
     asks_topic: bool,
 }
@@ -96,15 +100,19 @@ impl Policy {
         headers: HostHeaders,
         traffic: Vec<TrafficMatch>,
         tenants: Vec<TenantSource>,
+        limits: Vec<Limit>,
         current: RuleSet,
         rollout: Option<Rollout>,
     ) -> Policy {
         let candidate = rollout.as_ref().map(|rollout| &rollout.candidate.rules);
         let any = |asks: fn(&Rules) -> bool| asks(&current.rules) || candidate.is_some_and(asks);
+        let limit_asks =
+            |key, of: Operations| limits.iter().any(|limit| limit.operations.meets(of) && limit.key.contains(&key));
         // A roll-out's sides go by tenant.
-        let asks_tenant = rollout.is_some() || any(Rules::ask_tenant);
-        let asks_topic = any(Rules::ask_topic);
-        Policy { headers, traffic, tenants, asks_tenant, asks_topic, current, rollout }
+        let asks_tenant = rollout.is_some() || any(Rules::ask_tenant) || limit_asks(Key::Tenant, Operations::ANY);
+        let asks_topic = any(Rules::ask_topic) || limit_asks(Key::Topic, Operations::WITHOUT_TOPIC);
+        let limited = limits.iter().fold(Operations::default(), |all, limit| all.and(limit.operations));
+        Policy { headers, traffic, tenants, limits, limited, asks_tenant, asks_topic, current, rollout }
     }
 
     /// Reads and compiles a document: JSON, or the bytes of a `google.protobuf.Struct`.
@@ -123,16 +131,6 @@ impl Policy {
         compile::compile_tree(document)
     }
 
-    /// The limits in their order.
-    pub fn limits(&self) -> &[limit::Limit] {
-        &[]
-    }
-
-    /// The operations that some limit is for.
-    pub fn limited(&self) -> limit::Operations {
-        limit::Operations::default()
-    }
-
     /// The entries of `traffic` in their order.
     pub fn traffic(&self) -> &[TrafficMatch] {
         &self.traffic
@@ -141,6 +139,16 @@ impl Policy {
     /// The entries of `tenant` in their order.
     pub fn tenant_sources(&self) -> &[TenantSource] {
         &self.tenants
+    }
+
+    /// The limits in their order.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The operations that some limit is for.
+    pub fn limited(&self) -> Operations {
+        self.limited
     }
 
     /// The dialect that reads a request; the first match wins.
@@ -158,7 +166,7 @@ impl Policy {
         if self.asks_tenant { traffic::tenant(&self.tenants, head, property) } else { traffic::anonymous() }
     }
 
-    /// Whether a rule asks for the topic, so that subscriptions are worth remembering for the pulls that follow.
+    /// Whether a rule asks for the topic, or a limit for that of a request which names none, so that subscriptions are worth remembering for the pulls that follow.
     pub fn asks_topic(&self) -> bool {
         self.asks_topic
     }
