@@ -9,12 +9,14 @@
 //! is carried out, so that shadow counts what enforce would do.
 
 mod answer;
+mod in_flight;
 mod limits;
 
 #[cfg(test)]
 mod tests;
 
 pub use answer::answer;
+pub use in_flight::{Awaited, InFlight, counts_leases};
 pub use limits::{Limits, Owed, Refused, Tried};
 
 use crate::dialect::{Dialect, Layout, Route};
@@ -188,6 +190,8 @@ pub struct Judgement<'p> {
     pub bytes: u64,
     /// What the limits say; nothing until they are asked.
     pub limits: Limits<'p>,
+    /// What the bounds of leases say; nothing until they are asked.
+    pub in_flight: InFlight,
 }
 
 /// Judges a request by its body, or by why there is none to be read. `topic` is asked where the request names none: it is
@@ -221,8 +225,11 @@ pub fn judge<'p>(
         messages,
         bytes: size,
         limits: Limits::default(),
+        in_flight: InFlight::default(),
     };
-    let is_free = read.as_ref().is_ok_and(|operation| operation.settings == Settings::NONE);
+    let is_free = read.as_ref().is_ok_and(|operation| {
+        operation.settings == Settings::NONE && !(operation.demand.is_some() && policy.bounds_leases())
+    });
     if is_free && !policy.limited().has(route.kind) {
         return judgement;
     }
@@ -329,6 +336,7 @@ impl Judgement<'_> {
             counters.extend(findings.map(|finding| Counter::ShadowViolations { scope, dialect, finding: *finding }));
         }
         counters.extend(self.limit_counters());
+        counters.extend(self.in_flight_counters());
         counters
     }
 

@@ -35,9 +35,8 @@ const ATTEMPTS: usize = 32;
 /// wait that was not read may be as long. An answer that ends later than that is counted from its end on.
 const RESERVED: u64 = 60_000;
 
-/// The longest time until a throttled pull is told to come back, in milliseconds: leases are given back by acks long
-/// before they expire.
-const MAX_RETRY: u64 = 1_000;
+/// The longest time that a throttled pull is told to wait: leases are given back by acks long before they expire.
+pub const MAX_RETRY: Millis = Millis(1_000);
 
 /// A consumer group of a wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +59,8 @@ impl Holder {
 pub struct Ask {
     /// How many messages at most.
     pub messages: u32,
+    /// How many at least: with fewer it cannot go on.
+    pub least: u32,
     /// How many leases the group may hold, this pull's included.
     pub bound: u32,
     /// How long the broker may wait for the first message.
@@ -95,9 +96,9 @@ pub fn reserve(memory: &impl SharedMemory, holder: &Holder, ask: Ask, now: u64) 
         let (bytes, version) = memory.get(&holder.key);
         let mut slot = Slot::read(&bytes, &holder.name, now);
         let messages = ask.messages.min(ask.bound.saturating_sub(slot.own.held()));
-        if messages == 0 {
-            let free = slot.own.next_deadline().map_or(MAX_RETRY, |deadline| deadline.saturating_sub(now));
-            return Grant::Full { retry_after: millis(free.clamp(1, MAX_RETRY)) };
+        if messages < ask.least.max(1) {
+            let free = slot.own.next_deadline().map_or(u64::MAX, |deadline| deadline.saturating_sub(now));
+            return Grant::Full { retry_after: MAX_RETRY.min(millis(free.max(1))) };
         }
         let wait = u64::try_from(ask.wait.0).unwrap_or(0);
         let id = slot.reserve(messages, now.saturating_add(wait.min(RESERVED)).saturating_add(RESERVED));

@@ -15,7 +15,7 @@ fn holder(group: &str) -> Holder {
 }
 
 fn ask(messages: u32, bound: u32) -> Ask {
-    Ask { messages, bound, wait: Millis(0) }
+    Ask { messages, least: 1, bound, wait: Millis(0) }
 }
 
 fn begun(receipt: &str, ack_timeout: i64) -> LeaseChange {
@@ -47,6 +47,9 @@ fn a_pull_is_cut_to_what_is_left_and_throttled_where_nothing_is() {
     assert_eq!(update(&memory, &group, Some(second), &[], NOW), Tracked::Whole);
     assert_eq!(held(&memory, &group, NOW), 3);
     assert_eq!(reserve(&memory, &group, ask(1, 3), NOW), Grant::Full { retry_after: Millis(300) });
+    // One that cannot be cut needs all of what it asks for.
+    let whole = Ask { least: 16, ..ask(16, 18) };
+    assert!(matches!(reserve(&memory, &group, whole, NOW), Grant::Full { .. }));
     // Another group has a count of its own.
     assert_eq!(granted(&memory, &holder("h"), ask(16, 20), NOW).0, 16);
 }
@@ -78,7 +81,7 @@ fn a_lease_without_time_is_none_and_one_that_is_told_of_twice_is_one() {
 #[test]
 fn a_reservation_that_nobody_takes_out_lapses_and_is_nobody_elses() {
     let (memory, group) = (Memory::default(), holder("g"));
-    let waiting = Ask { messages: 5, bound: 5, wait: Millis(10_000) };
+    let waiting = Ask { messages: 5, least: 5, bound: 5, wait: Millis(10_000) };
     let (_, lapsed) = granted(&memory, &group, waiting, NOW);
     assert_eq!(held(&memory, &group, NOW + 69_999), 5);
     assert_eq!(held(&memory, &group, NOW + 70_000), 0);
