@@ -73,7 +73,9 @@ impl Setup {
     /// Where Envoy does not start.
     pub async fn start(self) -> Gateway {
         let upstream = Upstream::start(self.protocol, self.script).await;
-        let bootstrap = self.bootstrap.upstream(upstream.address(), self.protocol).with(|document| {
+        // The upstream keeps every request, and a test knows of each.
+        let bootstrap = self.bootstrap.without_health_checks();
+        let bootstrap = bootstrap.upstream(upstream.address(), self.protocol).with(|document| {
             // Listeners at any free port share their statistics otherwise.
             listener(document, "guarded")["stat_prefix"] = "guarded".into();
         });

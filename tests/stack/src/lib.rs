@@ -37,7 +37,7 @@ mod wait;
 
 pub use admin::AdminError;
 pub use bootstrap::{
-    Bootstrap, BootstrapError, HostMode, Protocol, http_connection_manager, listener, move_into_place,
+    Bootstrap, BootstrapError, HostMode, Protocol, cluster, http_connection_manager, listener, move_into_place,
 };
 pub use broker::{Broker, BrokerOptions, Semantics};
 pub use detached::{Detached, DetachedError, Endpoints};

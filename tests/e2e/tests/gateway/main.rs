@@ -5,6 +5,7 @@ mod config_map;
 mod configurations;
 mod disconnects;
 mod explained;
+mod health;
 mod hostile;
 mod http2;
 mod incident;
