@@ -13,8 +13,6 @@ pub mod text;
 mod tree;
 
 #[cfg(test)]
-mod stream_tests;
-#[cfg(test)]
 mod tests;
 
 pub use reader::{Key, Kind, Malformed, Object, Reader, Span, Value};

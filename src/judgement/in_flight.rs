@@ -110,7 +110,16 @@ impl Judgement<'_> {
             Outcome::Reject(Refusal::Throttled { limit, .. }) => Some(Counter::Limited { limit: limit.clone(), mode }),
             _ => None,
         });
-        throttled.chain(self.in_flight.evicted.then_some(Counter::LeaseEvictions)).collect()
+        let bound = self.ruling.as_ref().and_then(|ruling| ruling.rule.guard.max_in_flight);
+        let demand = self.read.as_ref().ok().and_then(|operation| operation.demand.as_ref());
+        let undecidable = match (bound, demand) {
+            (Some(_), Some(Demand { messages: Err(fault), .. })) => {
+                Some(Counter::Undecidable { dialect: self.dialect, reason: fault.reason })
+            }
+            _ => None,
+        };
+        let evicted = self.in_flight.evicted.then_some(Counter::LeaseEvictions);
+        throttled.chain(undecidable).chain(evicted).collect()
     }
 }
 
@@ -182,4 +191,113 @@ impl Pull<'_> {
 
 fn finding(action: Action) -> Finding {
     Finding { field: Field::MaxInFlight, violation: Violation::Long, action }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::RequestHead;
+    use crate::judgement::{Entry, enter, judge, side};
+    use crate::operation::Topic;
+    use crate::shared_memory::memory::Memory;
+    use crate::telemetry::Decision;
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    fn policy(members: &str) -> Policy {
+        let document = format!(
+            r#"{{"apiVersion": "ackguard/v1", "version": "t1", "tenant": [{{"header": "app"}}],
+                 "traffic": [{{"match": {{"path": "/tmq/*"}}, "dialect": "tmq"}}], {members}}}"#
+        );
+        Policy::parse(document.as_bytes()).unwrap()
+    }
+
+    fn guarded(policy: &Policy) -> Guarded {
+        let headers = [(":method", "POST"), (":path", "/tmq/v1/groups/g/consumers/c1:pull"), ("app", "app-1")];
+        let head = RequestHead::new(headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into());
+        match enter(policy, &head, |_| None) {
+            Entry::Guarded(guarded) => guarded,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn asked<'p>(policy: &'p Policy, memory: &Memory, stage: Option<usize>, body: &str) -> Judgement<'p> {
+        let guarded = guarded(policy);
+        let side = side(policy, stage, &guarded.tenant, guarded.route.group.as_ref());
+        let topic = || Some(Topic("orders".to_owned()));
+        let mut judgement = judge(policy, &guarded, side, Ok(body.as_bytes()), topic);
+        judgement.ask_in_flight(&guarded, body.as_bytes(), memory, || NOW);
+        judgement
+    }
+
+    fn sent(judgement: &Judgement<'_>) -> String {
+        match judgement.effect() {
+            Effect::Pass => "as it came".to_owned(),
+            Effect::Edit(body) => String::from_utf8(body.clone()).unwrap(),
+            Effect::Answer(reply) => format!("{} {}", reply.status, reply.body),
+        }
+    }
+
+    #[test]
+    fn the_rule_that_decides_sets_aside_and_what_is_only_tried_does_not() {
+        let policy = policy(
+            r#""defaults": {"max_in_flight": 8},
+               "rules": [{"name": "tried", "match": {"group": "g"}, "mode": "shadow", "max_in_flight": 2}]"#,
+        );
+        let memory = Memory::default();
+        let body = r#"{"maxMessages":6,"ackTimeout":1}"#;
+        let first = asked(&policy, &memory, None, body);
+        assert_eq!(sent(&first), r#"{"maxMessages":6,"ackTimeout":5000}"#);
+        assert_eq!(first.trials[0].ruling.told.as_deref().map(|told| told.contains("from=6; to=2")), Some(true));
+        let Some(Awaited { reservation: Some((_, 6)), .. }) = first.in_flight.awaited else { panic!("{first:?}") };
+        let second = asked(&policy, &memory, None, body);
+        assert_eq!(sent(&second), r#"{"maxMessages":2,"ackTimeout":5000}"#);
+        let limited = |mode| Counter::Limited { limit: NAME.into(), mode };
+        assert!(second.counters().contains(&limited(Mode::Shadow)), "{:?}", second.counters());
+        let third = asked(&policy, &memory, None, body);
+        assert!(sent(&third).starts_with("429 "), "{}", sent(&third));
+        assert_eq!((third.decision(), third.in_flight.awaited.clone()), (Decision::Reject, None));
+        assert!(third.counters().contains(&limited(Mode::Enforce)));
+    }
+
+    #[test]
+    fn nothing_is_set_aside_for_a_pull_that_is_refused_or_asks_for_nothing() {
+        let policy = policy(r#""defaults": {"max_in_flight": 8, "ack_timeout": {"short": "reject"}}"#);
+        let memory = Memory::default();
+        let refused = asked(&policy, &memory, None, r#"{"maxMessages":6,"ackTimeout":1}"#);
+        assert!(sent(&refused).starts_with("400 "));
+        for body in [r#"{"maxMessages":0}"#, r#"{"maxMessages":-1}"#] {
+            assert_eq!(sent(&asked(&policy, &memory, None, body)), "as it came", "{body}");
+        }
+        assert!(memory.values.borrow().is_empty());
+    }
+
+    #[test]
+    fn who_asks_for_no_number_gets_one_where_the_brokers_own_is_too_many() {
+        let policy = policy(r#""defaults": {"max_in_flight": 20}"#);
+        let memory = Memory::default();
+        assert_eq!(sent(&asked(&policy, &memory, None, "{}")), "as it came");
+        assert_eq!(sent(&asked(&policy, &memory, None, "")).get(..3), Some("429"), "there is nothing to edit");
+        assert_eq!(sent(&asked(&policy, &memory, None, "{}")), r#"{"maxMessages":4}"#);
+    }
+
+    #[test]
+    fn leases_are_counted_where_a_rule_that_decides_or_would_bounds_them() {
+        let rules = |rule: &str| policy(&format!(r#""rules": [{{"name": "r", "match": {{"group": "g"}}, {rule}}}]"#));
+        let candidate = r#""rollout": {"candidate": {"version": "t2", "defaults": {"max_in_flight": 5}},
+            "stages": [{"percent": 100, "mode": "shadow"}]}"#;
+        for (policy, group, counted) in [
+            (policy(r#""defaults": {"max_in_flight": 5}"#), "g", true),
+            (rules(r#""max_in_flight": 5"#), "g", true),
+            (rules(r#""max_in_flight": 5"#), "h", false),
+            (rules(r#""mode": "shadow", "max_in_flight": 5"#), "g", true),
+            (rules(r#""auto_ack": "allow""#), "g", false),
+            (policy(candidate), "g", true),
+        ] {
+            let (tenant, group) = (crate::operation::Tenant("a".to_owned()), crate::operation::Group(group.to_owned()));
+            let caller = Caller { tenant: &tenant, topic: None, group: Some(&group), dialect: Dialect::Tmq };
+            let side = side(&policy, policy.rollout.as_ref().map(|_| 0), &tenant, Some(&group));
+            assert_eq!(counts_leases(&policy, side, &caller), counted, "{policy:?} {group:?}");
+        }
+    }
 }

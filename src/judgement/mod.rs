@@ -227,9 +227,8 @@ pub fn judge<'p>(
         limits: Limits::default(),
         in_flight: InFlight::default(),
     };
-    let is_free = read.as_ref().is_ok_and(|operation| {
-        operation.settings == Settings::NONE && !(operation.demand.is_some() && policy.bounds_leases())
-    });
+    let sets_nothing = read.as_ref().is_ok_and(|operation| operation.settings == Settings::NONE);
+    let is_free = sets_nothing && !(route.kind == Kind::Pull && policy.bounds_leases());
     if is_free && !policy.limited().has(route.kind) {
         return judgement;
     }
@@ -247,13 +246,17 @@ pub fn judge<'p>(
     let request = Request { guarded, read: &read, body: bytes, layout: &layout };
     let set = rules(policy, side);
     let found = set.rules.lookup(&caller);
-    judgement.ruling = Some(request.ruling(set, found.rule));
-    if let Some(tried) = found.tried {
+    // A pull that sets nothing is judged by the rules alone that bound what it brings.
+    let judges = |rule: &&Rule| !sets_nothing || rule.guard.max_in_flight.is_some();
+    judgement.ruling = Some(found.rule).filter(judges).map(|rule| request.ruling(set, rule));
+    if let Some(tried) = found.tried.filter(judges) {
         judgement.trials.push(Trial { scope: Scope::Rule, ruling: request.ruling(set, tried) });
     }
     if let (Some(rollout), Side::Tried) = (&policy.rollout, side) {
-        let rule = rollout.candidate.rules.lookup(&caller).rule;
-        judgement.trials.push(Trial { scope: Scope::Rollout, ruling: request.ruling(&rollout.candidate, rule) });
+        let rule = Some(rollout.candidate.rules.lookup(&caller).rule).filter(judges);
+        judgement
+            .trials
+            .extend(rule.map(|rule| Trial { scope: Scope::Rollout, ruling: request.ruling(&rollout.candidate, rule) }));
     }
     judgement.read = read;
     judgement

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::tests::jsonish;
-use super::{Event, Reader, Scalar, Stream, Wanted};
+use super::jsonish;
+use crate::json::{Event, Reader, Scalar, Stream, Wanted};
 
 const WANTED: &[Wanted] = &[
     Wanted { list: "messages", field: Some("receipt") },

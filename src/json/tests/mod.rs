@@ -1,5 +1,7 @@
 //! The reader against serde_json, which brokers read with.
 
+mod stream;
+
 use proptest::prelude::*;
 
 use super::{Content, Node, Reader};
@@ -42,7 +44,7 @@ fn tokens() -> impl Strategy<Value = Vec<String>> {
 }
 
 /// Text that is JSON, or was before some of its tokens were replaced.
-pub(super) fn jsonish() -> impl Strategy<Value = String> {
+fn jsonish() -> impl Strategy<Value = String> {
     let noise = prop_oneof![
         Just("{"),
         Just("}"),
