@@ -20,6 +20,7 @@
 //! | [`judgement`] | one request's whole way through these, without a host |
 //! | [`shared_memory`] | what all workers know |
 //! | [`rollout`] | how far a roll-out has come, and how its consumers fare |
+//! | [`lease`] | who holds what until when, counted over all workers |
 //! | [`subscriptions`] | which topic each consumer reads, for the pulls that do not say |
 //! | [`telemetry`] | what is counted, and what a response tells of it |
 //! | `plugin` | Envoy: the only code that knows proxy-wasm |
@@ -34,6 +35,7 @@ pub mod hash;
 pub mod http;
 pub mod json;
 pub mod judgement;
+pub mod lease;
 pub mod limit;
 pub mod operation;
 mod plugin;

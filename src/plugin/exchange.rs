@@ -24,6 +24,7 @@ use crate::telemetry::{Counter, Decision, HEADER};
 use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
 use super::host::Host;
+use super::in_flight::InFlight;
 use super::limits::with_limiter;
 
 /// One request and its response.
@@ -36,6 +37,8 @@ pub(super) struct Exchange {
     answer: Option<Answer>,
     /// The ack that a roll-out's health is told by.
     ack: Option<Ack>,
+    /// The answer that tells of leases.
+    in_flight: Option<InFlight>,
 }
 
 enum Stage {
@@ -56,7 +59,7 @@ struct Collected {
 
 impl Exchange {
     pub(super) fn new(host: Host, policy: Option<Rc<Policy>>, part: Part) -> Self {
-        Exchange { host, policy, part, stage: Stage::Passing, answer: None, ack: None }
+        Exchange { host, policy, part, stage: Stage::Passing, answer: None, ack: None, in_flight: None }
     }
 
     /// Begins a request that a dialect reads, by its head.
@@ -66,9 +69,14 @@ impl Exchange {
             Entry::Free { dialect, route } => {
                 let operation = route.as_ref().map(|route| route.kind);
                 self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
-                if let Some(route) = route.filter(|route| route.kind == Kind::Ack) {
+                if let Some(route) = route {
                     let tenant = || policy.tenant(head, |path| self.host.property(path));
                     self.ack = self.watched(policy, dialect, &route, tenant);
+                    self.in_flight = InFlight::settling(self.host, policy, dialect, &route, || {
+                        let tenant = tenant();
+                        let side = side(policy, self.stage(policy), &tenant, route.group.as_ref());
+                        (tenant, side)
+                    });
                 }
                 return Action::Continue;
             }
@@ -123,9 +131,11 @@ impl Exchange {
         let guarded = &request.guarded;
         let size = body.as_ref().map_or(0, |body| body.len());
         let topic = || remembered_topic(self.host, &guarded.route);
+        let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(policy, guarded, request.side, body, topic);
         with_limiter(|limiter| {
             judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
+            judgement.ask_in_flight(guarded, bytes, &self.host, || self.host.now());
         });
         for counter in judgement.counters() {
             self.host.count(counter);
@@ -139,6 +149,10 @@ impl Exchange {
                     with_limiter(|limiter| {
                         judgement.refund_limits(limiter, &self.host, self.host.now_nanos());
                     });
+                    let awaited = judgement.in_flight.awaited.take();
+                    if let Some(in_flight) = awaited.map(|awaited| InFlight::awaited(guarded.dialect, awaited)) {
+                        in_flight.break_off(self.host);
+                    }
                     return self.decide(policy, request, Err(Unreadable::out_of_reach("edited")));
                 }
                 if policy.headers == HostHeaders::Held && request.has_length {
@@ -149,10 +163,21 @@ impl Exchange {
             }
             Effect::Answer(reply) => {
                 self.host.reply(reply);
+                if !judgement.limits.charges.is_empty() {
+                    with_limiter(|limiter| {
+                        judgement.refund_limits(limiter, &self.host, self.host.now_nanos());
+                    });
+                }
                 return Action::Pause;
             }
         }
         self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
+        self.in_flight = match judgement.in_flight.awaited {
+            Some(awaited) => Some(InFlight::awaited(guarded.dialect, awaited)),
+            None => InFlight::settling(self.host, policy, guarded.dialect, &guarded.route, || {
+                (guarded.tenant.clone(), request.side)
+            }),
+        };
         if let (true, Ok(operation)) = (policy.asks_topic(), judgement.read) {
             self.answer = Answer::awaited(guarded.dialect, operation);
         }
@@ -188,7 +213,15 @@ impl Exchange {
     }
 }
 
-impl Context for Exchange {}
+impl Context for Exchange {
+    /// The exchange is over, whole or not.
+    fn on_done(&mut self) -> bool {
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.break_off(self.host);
+        }
+        true
+    }
+}
 
 impl HttpContext for Exchange {
     fn on_http_request_headers(&mut self, _count: usize, ends: bool) -> Action {
@@ -217,10 +250,11 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
-        if self.answer.is_some() || self.ack.is_some() {
+        if self.awaits_answer() {
             let success = (200..300).contains(&self.host.response_status());
             self.answer = self.answer.take().filter(|_| success);
             self.ack = self.ack.take().and_then(|ack| ack.answered(self.host, success));
+            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.answered(self.host, success));
             if ends {
                 self.answered();
             }
@@ -232,10 +266,11 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
-        if size > 0 && (self.answer.is_some() || self.ack.is_some()) {
+        if size > 0 && self.awaits_answer() {
             let piece = self.host.response_piece(size);
             self.answer = self.answer.take().and_then(|answer| answer.take(self.host, &piece));
             self.ack = self.ack.take().and_then(|ack| ack.take(&piece));
+            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.take(self.host, &piece));
         }
         if ends {
             self.answered();
@@ -250,6 +285,11 @@ impl HttpContext for Exchange {
 }
 
 impl Exchange {
+    /// Whether something is to be learned from the answer.
+    fn awaits_answer(&self) -> bool {
+        self.answer.is_some() || self.ack.is_some() || self.in_flight.is_some()
+    }
+
     /// Takes what the whole answer says.
     fn answered(&mut self) {
         if let Some(answer) = self.answer.take() {
@@ -257,6 +297,9 @@ impl Exchange {
         }
         if let Some(ack) = self.ack.take() {
             ack.end();
+        }
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.end(self.host);
         }
     }
 }

@@ -137,6 +137,9 @@ pub enum Counter {
     LimitEvictions,
     /// Requests that were held for over a limit because too many workers wrote its bucket at once.
     LimitContention,
+    /// Answers whose leases, or some of them, could not be counted: they could not be read, or the group's slot has no
+    /// room.
+    LeaseEvictions,
     /// Consumers whose topic had to be forgotten for newer ones, or could not be remembered at all.
     SubscriptionEvictions,
     /// Requests that could not be read.
@@ -182,6 +185,7 @@ impl Counter {
             }
             Counter::LimitEvictions => "ackguard_evictions_total.table.limits".to_owned(),
             Counter::LimitContention => "ackguard_limit_contention_total".to_owned(),
+            Counter::LeaseEvictions => "ackguard_evictions_total.table.leases".to_owned(),
             Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
             Counter::Undecidable { dialect, reason } => {
                 format!("ackguard_undecidable_total.dialect.{}.reason.{}", dialect.name(), reason.name())

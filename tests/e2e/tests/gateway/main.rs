@@ -8,6 +8,7 @@ mod explained;
 mod health;
 mod hostile;
 mod http2;
+mod in_flight;
 mod incident;
 mod limits;
 mod overrides;
