@@ -1,0 +1,3 @@
+//! What may pass in which time.
+
+pub mod fleet;
