@@ -7,8 +7,10 @@
 mod ack;
 mod answer;
 mod exchange;
+mod fleet;
 mod host;
 mod root;
+mod shared;
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::new(root::Root::new(host::Host)));

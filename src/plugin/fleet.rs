@@ -1,0 +1,174 @@
+//! The fleet-wide limits' question to Envoy's RateLimitService: one call, and an end to the wait for it in any case.
+//!
+//! ```text
+//! ask ─▶ Asking ─ the host's answer ─▶ answered
+//!   │          └─ the root's tick ───▶ sweep ─▶ the exchange, unanswered
+//!   └─▶ no call: the breaker is open, or the host makes none
+//! ```
+//!
+//! The host ends a call by its time-out, with an answer to the exchange that asked. A deadline of the filter's own stands
+//! behind that: a request that waits for an answer that never comes would wait for ever.
+//!
+//! A call is never cancelled. The SDK remembers each until the host ends it, so cancelled ones would pile up in its
+//! memory; one whose exchange is gone ends by its time-out, and nobody hears of it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use crate::circuit_breaker::{CircuitBreaker, Permit, Settings};
+use crate::limit::fleet::{Answer, Call, METHOD, SERVICE, target};
+use crate::policy::limit::OnError;
+use crate::telemetry::{Counter, FleetResult};
+
+use super::exchange::Exchange;
+use super::host::Host;
+
+/// How often the root looks for exchanges whose wait is over.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// How much longer than the call's time-out an exchange waits, in milliseconds: the host's answer comes first where it
+/// comes at all.
+const GRACE: u64 = 100;
+/// Five calls in a row without an answer, and none is made for five seconds, by each worker for itself.
+const BREAKER: Settings = Settings { trip_after: 5, open_for: 5_000 };
+/// gRPC's status of a call whose time is over.
+const DEADLINE_EXCEEDED: u32 = 4;
+
+thread_local! {
+    /// The exchanges of this virtual machine that wait, by their context's id.
+    static WAITING: RefCell<BTreeMap<u32, Wait>> = const { RefCell::new(BTreeMap::new()) };
+    /// The breaker of the cluster that was asked last. A policy names one, and it outlives a policy that names the same.
+    static CLUSTER: RefCell<Option<(Rc<str>, CircuitBreaker)>> = const { RefCell::new(None) };
+}
+
+/// Who waits, and until when.
+struct Wait {
+    exchange: Weak<RefCell<Exchange>>,
+    since: u64,
+    /// How long, in milliseconds.
+    most: u64,
+}
+
+/// A call under way.
+pub(super) struct Asking {
+    host: Host,
+    id: u32,
+    call: Call,
+    token: u32,
+    permit: Option<Permit>,
+}
+
+/// Makes `call` for an exchange, whose context has the id `id`.
+///
+/// # Errors
+/// What holds where no call is made.
+pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call: Call) -> Result<Asking, OnError> {
+    let now = host.now();
+    let Some(permit) = permit(&call.cluster, now) else {
+        host.count(Counter::FleetCalls(FleetResult::Open));
+        return Err(call.on_error);
+    };
+    let timeout = u64::try_from(call.timeout.0).unwrap_or(1).max(1);
+    let made = target(&call.cluster)
+        .and_then(|target| host.call(&target, SERVICE, METHOD, &call.message, Duration::from_millis(timeout)));
+    let Some(token) = made else {
+        return Err(unanswered(host, &call, Some(permit), FleetResult::Error));
+    };
+    let wait = Wait { exchange: exchange.clone(), since: now, most: timeout.saturating_add(GRACE) };
+    WAITING.with_borrow_mut(|waiting| waiting.insert(id, wait));
+    Ok(Asking { host, id, call, token, permit: Some(permit) })
+}
+
+/// Lets each exchange go on whose wait is over.
+pub(super) fn sweep(host: Host) {
+    if WAITING.with_borrow(BTreeMap::is_empty) {
+        return;
+    }
+    let now = host.now();
+    let due: Vec<(u32, Weak<RefCell<Exchange>>)> = WAITING.with_borrow_mut(|waiting| {
+        let due = waiting.iter_mut().filter_map(|(id, wait)| {
+            // A clock that has stepped back begins the wait anew.
+            wait.since = wait.since.min(now);
+            (now - wait.since >= wait.most).then(|| (*id, wait.exchange.clone()))
+        });
+        due.collect()
+    });
+    for (id, exchange) in due {
+        match exchange.upgrade() {
+            Some(exchange) if host.act_for(id) => exchange.borrow_mut().unanswered(),
+            _ => forget(id),
+        }
+    }
+}
+
+impl Asking {
+    /// Whether this is the answer to it.
+    pub(super) fn is(&self, token: u32) -> bool {
+        self.token == token
+    }
+
+    /// Takes the host's answer: a gRPC status and, where that is 0, a message of so many bytes.
+    ///
+    /// # Errors
+    /// What holds where that tells nothing.
+    pub(super) fn answered(mut self, status: u32, size: usize) -> Result<Answer, OnError> {
+        let permit = self.permit.take();
+        let (host, call) = (self.host, &self.call);
+        let answer = match status {
+            0 => call.read(&host.call_response(size)).map_err(|_| FleetResult::Error),
+            DEADLINE_EXCEEDED => Err(FleetResult::Timeout),
+            _ => Err(FleetResult::Error),
+        };
+        match answer {
+            Ok(answer) => {
+                settle(host, call, permit, true);
+                let result = if answer.over.is_empty() { FleetResult::Ok } else { FleetResult::OverLimit };
+                host.count(Counter::FleetCalls(result));
+                Ok(answer)
+            }
+            Err(result) => Err(unanswered(host, call, permit, result)),
+        }
+    }
+
+    /// Gives up, and returns what holds.
+    pub(super) fn expired(mut self) -> OnError {
+        let permit = self.permit.take();
+        unanswered(self.host, &self.call, permit, FleetResult::Timeout)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        forget(self.id);
+    }
+}
+
+fn forget(id: u32) {
+    WAITING.with_borrow_mut(|waiting| waiting.remove(&id));
+}
+
+fn unanswered(host: Host, call: &Call, permit: Option<Permit>, result: FleetResult) -> OnError {
+    host.count(Counter::FleetCalls(result));
+    settle(host, call, permit, false);
+    call.on_error
+}
+
+fn settle(host: Host, call: &Call, permit: Option<Permit>, success: bool) {
+    let Some(permit) = permit else { return };
+    CLUSTER.with_borrow_mut(|slot| {
+        // A call that was made under an earlier policy says nothing of another one's cluster.
+        if let Some((_, breaker)) = slot.as_mut().filter(|(name, _)| *name == call.cluster) {
+            breaker.settle(permit, success, host.now());
+        }
+    });
+}
+
+/// Asks the breaker of `cluster` for a call.
+fn permit(cluster: &Rc<str>, now: u64) -> Option<Permit> {
+    CLUSTER.with_borrow_mut(|slot| {
+        let held = slot.take().filter(|(name, _)| name == cluster);
+        let (_, breaker) = slot.insert(held.unwrap_or_else(|| (cluster.clone(), CircuitBreaker::new(BREAKER))));
+        breaker.permit(now)
+    })
+}
