@@ -1,7 +1,7 @@
 //! A request's body, as far as a gateway reads it.
 
-use crate::dialect::Route;
 use crate::http::RequestHead;
+use crate::judgement::Guarded;
 use crate::operation::{Reason, Unreadable};
 
 /// The largest body that is read, in bytes. A quarter of the buffer that Envoy gives a stream by default (1 MiB), so that
@@ -37,8 +37,8 @@ pub fn too_large(size: impl core::fmt::Display) -> Unreadable {
 ///
 /// # Errors
 /// When its head says that it cannot be read, or it is too large.
-pub fn readable<'b>(head: &RequestHead, route: &Route, body: &'b [u8]) -> Result<&'b [u8], Unreadable> {
-    if !route.reads_body || body.is_empty() {
+pub fn readable<'b>(head: &RequestHead, guarded: &Guarded, body: &'b [u8]) -> Result<&'b [u8], Unreadable> {
+    if !guarded.reads_body || body.is_empty() {
         return Ok(&[]);
     }
     match unreadable(head) {

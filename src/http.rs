@@ -49,6 +49,13 @@ impl RequestHead {
         (!coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")).then_some(coding)
     }
 
+    /// Whether the client speaks gRPC.
+    pub fn is_grpc(&self) -> bool {
+        let media_type = self.get("content-type").unwrap_or_default();
+        media_type.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+            && matches!(media_type.get(16), None | Some(b'+' | b';'))
+    }
+
     /// The names of the headers, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.headers.iter().map(|(name, _)| name.as_str())
@@ -83,8 +90,10 @@ fn hex_pair(bytes: &[u8]) -> Option<(u8, &[u8])> {
 /// An answer that the gateway gives in the broker's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
+    /// The HTTP status; on gRPC, which says it in its own, always 200.
     pub status: u32,
+    /// The status of gRPC, for a client that speaks it; the body is its message.
+    pub grpc_status: Option<u8>,
     /// The headers, names in lower case.
     pub headers: Vec<(&'static str, String)>,
     /// The body.

@@ -117,6 +117,16 @@ impl Dialect {
         }
     }
 
+    /// How many messages or receipts are in the body of a routed request.
+    ///
+    /// # Errors
+    /// When the body cannot be read.
+    pub fn messages(self, route: &Route, body: &[u8]) -> Result<u64, Unreadable> {
+        match self {
+            Dialect::Tmq => tmq::messages(route, body),
+        }
+    }
+
     /// The body with these changes made. `None` where `layout` is not of this body.
     pub fn write(self, body: &[u8], layout: &Layout, changes: &[Change]) -> Option<Vec<u8>> {
         match self {

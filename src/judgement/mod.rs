@@ -8,16 +8,25 @@
 //! The plugin carries a judgement out; the command line shows it. What is only tried is ruled on in the same way as what
 //! is carried out, so that shadow counts what enforce would do.
 
+mod answer;
+mod fleet;
+mod limits;
+
 #[cfg(test)]
 mod tests;
+
+pub use answer::answer;
+pub use fleet::Kept;
+pub use limits::{Limits, Owed, Refused, Tried};
 
 use crate::dialect::{Dialect, Layout, Route};
 use crate::http::{Reply, RequestHead};
 use crate::operation::{Group, Kind, Operation, Settings, Tenant, Topic, Unreadable};
+use crate::policy::limit::{Cost, Key, Limit};
 use crate::policy::rollout::Side;
-use crate::policy::verdict::{Outcome, Refusal, Verdict};
+use crate::policy::verdict::{Outcome, Verdict};
 use crate::policy::{Caller, Mode, Policy, Rule, RuleSet, decide, decide_unreadable};
-use crate::telemetry::{Counter, Decision, HEADER, Scope, announce};
+use crate::telemetry::{Counter, Decision, Scope, announce};
 
 /// What a request's head tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +55,20 @@ pub struct Guarded {
     pub tenant: Tenant,
     /// The gateway's id of the request.
     pub request_id: Option<String>,
+    /// The address that it comes from, without its port, where a limit asks for it.
+    pub client: String,
+    /// Whether its body is read: for its settings, or because a limit counts what is in it.
+    pub reads_body: bool,
+    /// Whether a limit counts its messages.
+    counts_messages: bool,
+    /// The length that its head declares for the body.
+    content_length: Option<u64>,
+    /// Whether the client speaks gRPC.
+    is_grpc: bool,
 }
 
 /// Reads a request's head. `property` reads a property of the connection, by its path.
-pub fn enter<F>(policy: &Policy, head: &RequestHead, property: F) -> Entry
+pub fn enter<F>(policy: &Policy, head: &RequestHead, mut property: F) -> Entry
 where
     F: FnMut(&[String]) -> Option<Vec<u8>>,
 {
@@ -59,13 +78,44 @@ where
     let Some(route) = dialect.route(head) else {
         return Entry::Free { dialect, route: None };
     };
-    if !route.reads_body && dialect.read(&route, &[]).is_ok() {
-        // Nothing that a rule could judge: neither tenant nor rule is worth looking for.
+    let is_limited = policy.limited().has(route.kind);
+    if !is_limited && !route.reads_body && dialect.read(&route, &[]).is_ok() {
+        // Nothing that a rule or a limit could judge: neither tenant nor rule is worth looking for.
         return Entry::Free { dialect, route: Some(route) };
     }
+    let limited_by = |of: &dyn Fn(&Limit) -> bool| {
+        is_limited && policy.limits().iter().any(|limit| limit.operations.has(route.kind) && of(limit))
+    };
+    // What a pull brings is counted when it is there.
+    let counts = |cost: Cost| route.kind != Kind::Pull && limited_by(&|limit| limit.cost == cost);
+    let content_length = head.content_length();
+    let counts_messages = counts(Cost::Messages);
+    let reads_body = route.reads_body || counts_messages || (content_length.is_none() && counts(Cost::Bytes));
+    let asks_client = limited_by(&|limit| limit.key.contains(&Key::Client));
+    let client = if asks_client { client(&mut property) } else { String::new() };
     let tenant = policy.tenant(head, property);
     let request_id = head.get("x-request-id").map(|id| String::from_utf8_lossy(id).into_owned());
-    Entry::Guarded(Guarded { dialect, route, tenant, request_id })
+    let is_grpc = head.is_grpc();
+    Entry::Guarded(Guarded {
+        dialect,
+        route,
+        tenant,
+        request_id,
+        client,
+        reads_body,
+        counts_messages,
+        content_length,
+        is_grpc,
+    })
+}
+
+/// The address that a request comes from, without its port: Envoy's `source.address`, which its own settings tell from
+/// `x-forwarded-for`. Empty where it is not known.
+fn client(property: &mut impl FnMut(&[String]) -> Option<Vec<u8>>) -> String {
+    let address = property(&["source".to_owned(), "address".to_owned()]).unwrap_or_default();
+    let address = String::from_utf8_lossy(&address);
+    let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
+    host.trim_matches(['[', ']']).to_owned()
 }
 
 /// Which rules a consumer is held to, where a roll-out is at the stage of this index.
@@ -134,6 +184,12 @@ pub struct Judgement<'p> {
     pub ruling: Option<Ruling<'p>>,
     /// What was tried beside it.
     pub trials: Vec<Trial<'p>>,
+    /// How many messages or receipts are in it, where a limit counts them.
+    pub messages: u64,
+    /// How many bytes its body has, as far as that is known.
+    pub bytes: u64,
+    /// What the limits say; nothing until they are asked.
+    pub limits: Limits<'p>,
 }
 
 /// Judges a request by its body, or by why there is none to be read. `topic` is asked where the request names none: it is
@@ -147,19 +203,40 @@ pub fn judge<'p>(
 ) -> Judgement<'p> {
     let Guarded { dialect, route, tenant, .. } = guarded;
     let bytes = *body.as_ref().unwrap_or(&&[][..]);
-    let (mut read, layout) = match body.and_then(|body| dialect.read(route, body)) {
-        Ok(reading) => (Ok(reading.operation), reading.layout),
-        Err(fault) => (Err(fault), Layout::Unread),
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX).max(guarded.content_length.unwrap_or(0));
+    let reading = body.and_then(|body| {
+        let reading = dialect.read(route, body)?;
+        let messages = if guarded.counts_messages { dialect.messages(route, body)? } else { 1 };
+        Ok((reading.operation, reading.layout, messages))
+    });
+    let (mut read, layout, messages) = match reading {
+        Ok((operation, layout, messages)) => (Ok(operation), layout, messages),
+        Err(fault) => (Err(fault), Layout::Unread, 1),
     };
-    let mut judgement =
-        Judgement { dialect: *dialect, kind: route.kind, read: read.clone(), side, ruling: None, trials: Vec::new() };
-    if read.as_ref().is_ok_and(|operation| operation.settings == Settings::NONE) {
+    let mut judgement = Judgement {
+        dialect: *dialect,
+        kind: route.kind,
+        read: read.clone(),
+        side,
+        ruling: None,
+        trials: Vec::new(),
+        messages,
+        bytes: size,
+        limits: Limits::default(),
+    };
+    let is_free = read.as_ref().is_ok_and(|operation| operation.settings == Settings::NONE);
+    if is_free && !policy.limited().has(route.kind) {
         return judgement;
     }
     let named = read.as_ref().map_or(route.topic.as_ref(), |operation| operation.topic.as_ref());
     let topic = named.cloned().or_else(|| if policy.asks_topic() { topic() } else { None });
     if let Ok(operation) = &mut read {
         operation.topic = topic.clone();
+    }
+    if is_free {
+        // For the limits alone.
+        judgement.read = read;
+        return judgement;
     }
     let caller = Caller { tenant, topic: topic.as_ref(), group: route.group.as_ref(), dialect: *dialect };
     let request = Request { guarded, read: &read, body: bytes, layout: &layout };
@@ -192,43 +269,49 @@ impl Request<'_> {
             Err(fault) => decide_unreadable(rule, fault.clone()),
         };
         let dialect = self.guarded.dialect;
-        let effect = match &verdict.outcome {
-            Outcome::Pass => Effect::Pass,
-            Outcome::Reject(refusal) => self.refused(refusal),
-            Outcome::Edit(changes) => match dialect.write(self.body, self.layout, changes) {
-                Some(edited) => Effect::Edit(edited),
-                None => {
-                    // The layout is that of this body; without a way to edit it, it is as good as unread.
-                    verdict = decide_unreadable(rule, Unreadable::out_of_reach("edited"));
-                    match &verdict.outcome {
-                        Outcome::Reject(refusal) => self.refused(refusal),
-                        _ => Effect::Pass,
-                    }
-                }
-            },
-        };
-        let told = announce(&verdict.outcome, dialect, (self.body, self.layout), (&rule.name, &set.version));
-        let effect = match effect {
-            Effect::Answer(mut reply) => {
-                reply.headers.extend(told.clone().map(|told| (HEADER, told)));
-                Effect::Answer(reply)
+        let mut edited = None;
+        if let Outcome::Edit(changes) = &verdict.outcome {
+            edited = dialect.write(self.body, self.layout, changes);
+            if edited.is_none() {
+                // The layout is that of this body; without a way to edit it, it is as good as unread.
+                verdict = decide_unreadable(rule, Unreadable::out_of_reach("edited"));
             }
-            effect => effect,
+        }
+        let told = announce(&verdict.outcome, dialect, (self.body, self.layout), (&rule.name, &set.version));
+        let effect = match (&verdict.outcome, edited) {
+            (Outcome::Reject(refusal), _) => Effect::Answer(answer(self.guarded, refusal, told.as_deref())),
+            (_, Some(edited)) => Effect::Edit(edited),
+            (_, None) => Effect::Pass,
         };
         Ruling { set, rule, verdict, effect, told }
-    }
-
-    fn refused(&self, refusal: &Refusal) -> Effect {
-        Effect::Answer(self.guarded.dialect.refuse(refusal, self.guarded.request_id.as_deref()))
     }
 }
 
 impl Judgement<'_> {
-    /// What is done to the request: what the ruling says, unless its whole set of rules only watches.
+    /// What is done to the request: what the limits or the ruling say, unless the document or the whole set of rules only
+    /// watches.
     pub fn effect(&self) -> &Effect {
+        if let Some(refused) = self.limits.refused.as_ref().filter(|refused| refused.mode == Mode::Enforce) {
+            return &refused.effect;
+        }
         match &self.ruling {
             Some(ruling) if ruling.set.mode == Mode::Enforce => &ruling.effect,
             _ => &Effect::Pass,
+        }
+    }
+
+    /// Whether the request is refused, or would be where the document or the whole set of rules only watches.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.decision(), Decision::Reject | Decision::WouldReject)
+    }
+
+    /// What becomes of the request.
+    pub fn decision(&self) -> Decision {
+        match (&self.limits.refused, &self.ruling) {
+            (Some(Refused { mode: Mode::Enforce, .. }), _) => Decision::Reject,
+            (Some(Refused { mode: Mode::Shadow, .. }), _) => Decision::WouldReject,
+            (None, Some(ruling)) => Decision::of(&ruling.verdict.outcome, ruling.set.mode),
+            (None, None) => Decision::Pass,
         }
     }
 
@@ -239,10 +322,7 @@ impl Judgement<'_> {
         if let Err(fault) = &self.read {
             counters.push(Counter::Undecidable { dialect, reason: fault.reason });
         }
-        let decision = self
-            .ruling
-            .as_ref()
-            .map_or(Decision::Pass, |ruling| Decision::of(&ruling.verdict.outcome, ruling.set.mode));
+        let decision = self.decision();
         counters.push(Counter::Requests { dialect, operation: Some(kind), decision });
         if self.side == Side::Candidate && self.ruling.is_some() {
             counters.push(Counter::CandidateRequests { dialect, operation: kind, decision });
@@ -255,6 +335,7 @@ impl Judgement<'_> {
             let findings = ruling.verdict.findings.iter();
             counters.extend(findings.map(|finding| Counter::ShadowViolations { scope, dialect, finding: *finding }));
         }
+        counters.extend(self.limit_counters());
         counters
     }
 
@@ -267,6 +348,7 @@ impl Judgement<'_> {
         };
         let watched = self.ruling.iter().filter(|ruling| ruling.set.mode == Mode::Shadow);
         let trials = self.trials.iter().filter_map(|trial| line(Some(trial.scope), &trial.ruling));
-        watched.filter_map(|ruling| line(None, ruling)).chain(trials).collect()
+        let rulings = watched.filter_map(|ruling| line(None, ruling));
+        rulings.chain(trials).chain(self.limit_log()).collect()
     }
 }

@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 use super::{Effect, Entry, Guarded, Judgement, Ruling, enter, judge, side};
 use crate::http::RequestHead;
+use crate::limit::Limiter;
 use crate::operation::Topic;
-use crate::policy::Policy;
 use crate::policy::rollout::Side;
 use crate::policy::tests::strategies::{bodies, guards, parse};
+use crate::policy::{Mode, Policy};
+use crate::shared_memory::memory::Memory;
 use crate::telemetry::{Counter, Decision, Scope};
 
 fn document(members: &Value) -> Value {
@@ -79,12 +81,12 @@ fn as_tried(counters: &[Counter], scope: Scope) -> Vec<Counter> {
 fn trials(counters: &[Counter]) -> Vec<Counter> {
     let is_trial =
         |counter: &&Counter| matches!(counter, Counter::ShadowRequests { .. } | Counter::ShadowViolations { .. });
-    counters.iter().filter(is_trial).copied().collect()
+    counters.iter().filter(is_trial).cloned().collect()
 }
 
 fn not_trials(counters: &[Counter]) -> Vec<Counter> {
     let trials = trials(counters);
-    counters.iter().filter(|counter| !trials.contains(counter)).copied().collect()
+    counters.iter().filter(|counter| !trials.contains(counter)).cloned().collect()
 }
 
 proptest! {
@@ -186,5 +188,102 @@ proptest! {
         let (watched, unruled) = (judged(&with, None, &request), judged(&without, None, &request));
         prop_assert_eq!(watched.ruling.as_ref().map(comes_to), unruled.ruling.as_ref().map(comes_to));
         prop_assert_eq!(watched.counters(), unruled.counters());
+    }
+}
+
+/// Requests of two tenants that a limit may be for, each with the time since the one before, in milliseconds.
+fn limited_requests() -> impl Strategy<Value = Vec<(String, String, u64)>> {
+    let publish = (0..6_usize).prop_map(|messages| {
+        let list = vec!["{\"body\":\"x\"}"; messages].join(",");
+        ("/tmq/v1/topics/orders/messages".to_owned(), format!("{{\"messages\":[{list}]}}"))
+    });
+    let ack = Just(("/tmq/v1/groups/a/consumers/c1:ack".to_owned(), "{\"receipts\":[\"r1\",\"r2\"]}".to_owned()));
+    let request = prop_oneof![3 => publish, 1 => ack, 1 => requests()];
+    proptest::collection::vec((request, 0..400_u64).prop_map(|((path, body), wait)| (path, body, wait)), 1..40)
+}
+
+fn limits(over: &str, other: &str) -> Value {
+    json!([
+        { "name": "tried", "operations": ["any"], "key": ["tenant"], "rate": "5/s", "burst": 6, "cost": "messages",
+          "over": over },
+        { "name": "other", "operations": ["publish"], "rate": "20/s", "burst": 10, "over": other },
+    ])
+}
+
+/// One gateway that serves requests one after the other.
+struct Served {
+    memory: Memory,
+    limiter: Limiter,
+    now: u64,
+}
+
+impl Served {
+    fn new() -> Served {
+        Served { memory: Memory::default(), limiter: Limiter::default(), now: 1_790_000_000_000_000_000 }
+    }
+
+    fn serve<'p>(&mut self, policy: &'p Policy, (path, body, wait): &(String, String, u64)) -> Judgement<'p> {
+        self.now += wait * 1_000_000;
+        let guarded = guarded(policy, path);
+        let mut judgement = judge(policy, &guarded, Side::Current, Ok(body.as_bytes()), || None);
+        judgement.ask_limits(policy, &guarded, &mut self.limiter, &self.memory, || self.now);
+        judgement
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Of a limit in shadow is told what enforcing it would have done; what is done is what the others say.
+    #[test]
+    fn a_limit_in_shadow_refuses_nothing_and_counts_what_it_would_refuse(requests in limited_requests()) {
+        let with = |limits: Value| parse(&document(&json!({ "limits": limits })));
+        let enforced = with(json!([limits("reject", "shadow")[0]]));
+        let shadowed = with(json!([limits("shadow", "shadow")[0]]));
+        let (mut real, mut watched) = (Served::new(), Served::new());
+        for request in &requests {
+            let (done, tried) = (real.serve(&enforced, request), watched.serve(&shadowed, request));
+            prop_assert!(tried.limits.refused.is_none());
+            let would = tried.limits.tried.first().and_then(|tried| tried.refused.clone());
+            prop_assert_eq!(done.limits.refused.as_ref().map(|refused| refused.told.clone()), would.clone());
+            prop_assert_eq!(tried.effect(), tried.ruling.as_ref().map_or(&Effect::Pass, |ruling| &ruling.effect));
+            let refused = |mode| Counter::Limited { limit: "tried".into(), mode };
+            prop_assert_eq!(
+                done.counters().contains(&refused(Mode::Enforce)),
+                tried.counters().contains(&refused(Mode::Shadow))
+            );
+            prop_assert_eq!(tried.log().iter().any(|line| line.contains("shadow limit")), would.is_some());
+        }
+    }
+
+    /// A limit in shadow beside one that is enforced takes nothing from it and adds nothing to it.
+    #[test]
+    fn a_limit_in_shadow_changes_nothing_for_the_others(requests in limited_requests()) {
+        let with = |limits: Value| parse(&document(&json!({ "limits": limits })));
+        let both = with(limits("shadow", "reject"));
+        let alone = with(json!([limits("shadow", "reject")[1]]));
+        let (mut one, mut two) = (Served::new(), Served::new());
+        for request in &requests {
+            let (with, without) = (one.serve(&both, request), two.serve(&alone, request));
+            prop_assert_eq!(with.effect(), without.effect());
+            prop_assert_eq!(with.decision(), without.decision());
+        }
+    }
+
+    /// A document in shadow asks its limits as enforcing does, and lets everything pass.
+    #[test]
+    fn the_limits_of_a_document_in_shadow_count_what_they_would_do(requests in limited_requests()) {
+        let with = |mode: &str| parse(&document(&json!({ "mode": mode, "limits": limits("reject", "reject") })));
+        let (enforced, shadowed) = (with("enforce"), with("shadow"));
+        let (mut real, mut watched) = (Served::new(), Served::new());
+        for request in &requests {
+            let (done, tried) = (real.serve(&enforced, request), watched.serve(&shadowed, request));
+            prop_assert_eq!(tried.effect(), &Effect::Pass);
+            prop_assert_eq!(would(done.decision()), would(tried.decision()));
+            prop_assert_eq!(
+                done.limits.refused.as_ref().map(|refused| &refused.refusal),
+                tried.limits.refused.as_ref().map(|refused| &refused.refusal)
+            );
+        }
     }
 }

@@ -19,14 +19,11 @@ use std::time::Duration;
 
 use crate::circuit_breaker::{CircuitBreaker, Permit, Settings};
 use crate::limit::fleet::{Answer, Call, METHOD, SERVICE, target};
-use crate::policy::limit::OnError;
 use crate::telemetry::{Counter, FleetResult};
 
 use super::exchange::Exchange;
 use super::host::Host;
 
-/// How often the root looks for exchanges whose wait is over.
-pub(super) const TICK: Duration = Duration::from_millis(100);
 /// How much longer than the call's time-out an exchange waits, in milliseconds: the host's answer comes first where it
 /// comes at all.
 const GRACE: u64 = 100;
@@ -53,34 +50,39 @@ struct Wait {
 /// A call under way.
 pub(super) struct Asking {
     host: Host,
-    id: u32,
     call: Call,
     token: u32,
-    permit: Option<Permit>,
+    permit: Permit,
+    _place: Place,
 }
+
+/// An exchange's place among those that wait.
+struct Place(u32);
 
 /// Makes `call` for an exchange, whose context has the id `id`.
 ///
 /// # Errors
-/// What holds where no call is made.
-pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call: Call) -> Result<Asking, OnError> {
+/// The same call, where none is made.
+pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call: Call) -> Result<Asking, Call> {
     let now = host.now();
     let Some(permit) = permit(&call.cluster, now) else {
         host.count(Counter::FleetCalls(FleetResult::Open));
-        return Err(call.on_error);
+        return Err(call);
     };
     let timeout = u64::try_from(call.timeout.0).unwrap_or(1).max(1);
     let made = target(&call.cluster)
         .and_then(|target| host.call(&target, SERVICE, METHOD, &call.message, Duration::from_millis(timeout)));
     let Some(token) = made else {
-        return Err(unanswered(host, &call, Some(permit), FleetResult::Error));
+        unanswered(host, &call, permit, FleetResult::Error);
+        return Err(call);
     };
     let wait = Wait { exchange: exchange.clone(), since: now, most: timeout.saturating_add(GRACE) };
     WAITING.with_borrow_mut(|waiting| waiting.insert(id, wait));
-    Ok(Asking { host, id, call, token, permit: Some(permit) })
+    Ok(Asking { host, call, token, permit, _place: Place(id) })
 }
 
-/// Lets each exchange go on whose wait is over.
+/// Lets each exchange go on whose wait is over. The root calls it at each of its ticks, as the last thing: the host's calls
+/// are for the exchange from then on.
 pub(super) fn sweep(host: Host) {
     if WAITING.with_borrow(BTreeMap::is_empty) {
         return;
@@ -111,10 +113,9 @@ impl Asking {
     /// Takes the host's answer: a gRPC status and, where that is 0, a message of so many bytes.
     ///
     /// # Errors
-    /// What holds where that tells nothing.
-    pub(super) fn answered(mut self, status: u32, size: usize) -> Result<Answer, OnError> {
-        let permit = self.permit.take();
-        let (host, call) = (self.host, &self.call);
+    /// The call, where that tells nothing.
+    pub(super) fn answered(self, status: u32, size: usize) -> Result<(Call, Answer), Call> {
+        let Asking { host, call, permit, .. } = self;
         let answer = match status {
             0 => call.read(&host.call_response(size)).map_err(|_| FleetResult::Error),
             DEADLINE_EXCEEDED => Err(FleetResult::Timeout),
@@ -122,25 +123,29 @@ impl Asking {
         };
         match answer {
             Ok(answer) => {
-                settle(host, call, permit, true);
+                settle(host, &call, permit, true);
                 let result = if answer.over.is_empty() { FleetResult::Ok } else { FleetResult::OverLimit };
                 host.count(Counter::FleetCalls(result));
-                Ok(answer)
+                Ok((call, answer))
             }
-            Err(result) => Err(unanswered(host, call, permit, result)),
+            Err(result) => {
+                unanswered(host, &call, permit, result);
+                Err(call)
+            }
         }
     }
 
-    /// Gives up, and returns what holds.
-    pub(super) fn expired(mut self) -> OnError {
-        let permit = self.permit.take();
-        unanswered(self.host, &self.call, permit, FleetResult::Timeout)
+    /// Gives up, and returns the call.
+    pub(super) fn expired(self) -> Call {
+        let Asking { host, call, permit, .. } = self;
+        unanswered(host, &call, permit, FleetResult::Timeout);
+        call
     }
 }
 
-impl Drop for Asking {
+impl Drop for Place {
     fn drop(&mut self) {
-        forget(self.id);
+        forget(self.0);
     }
 }
 
@@ -148,14 +153,12 @@ fn forget(id: u32) {
     WAITING.with_borrow_mut(|waiting| waiting.remove(&id));
 }
 
-fn unanswered(host: Host, call: &Call, permit: Option<Permit>, result: FleetResult) -> OnError {
+fn unanswered(host: Host, call: &Call, permit: Permit, result: FleetResult) {
     host.count(Counter::FleetCalls(result));
     settle(host, call, permit, false);
-    call.on_error
 }
 
-fn settle(host: Host, call: &Call, permit: Option<Permit>, success: bool) {
-    let Some(permit) = permit else { return };
+fn settle(host: Host, call: &Call, permit: Permit, success: bool) {
     CLUSTER.with_borrow_mut(|slot| {
         // A call that was made under an earlier policy says nothing of another one's cluster.
         if let Some((_, breaker)) = slot.as_mut().filter(|(name, _)| *name == call.cluster) {

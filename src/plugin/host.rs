@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
 
 use crate::http::Reply;
 use crate::shared_memory::SharedMemory;
@@ -113,9 +113,17 @@ impl Host {
 
     /// Answers in the broker's place; a request that is on its way already is reset.
     pub(super) fn reply(self, reply: &Reply) {
-        let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let body = Some(reply.body.as_bytes());
-        let _ = hostcalls::send_http_response(reply.status, headers, body);
+        let Some(status) = reply.grpc_status else {
+            let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let _ = hostcalls::send_http_response(reply.status, headers, Some(reply.body.as_bytes()));
+            return;
+        };
+        let status = match status {
+            8 => GrpcStatusCode::ResourceExhausted,
+            _ => GrpcStatusCode::InvalidArgument,
+        };
+        let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let _ = hostcalls::send_grpc_response(status, None, headers);
     }
 
     /// A property of the request or its connection.
@@ -171,15 +179,23 @@ impl Host {
 
     /// Adds one to a counter.
     pub(super) fn count(self, counter: Counter) {
-        let id = COUNTERS.with_borrow_mut(|ids| metric(ids, counter, MetricType::Counter, || counter.name()));
+        self.count_more(counter, 1);
+    }
+
+    /// Adds to a counter, if it is more than nothing.
+    pub(super) fn count_more(self, counter: Counter, more: u32) {
+        if more == 0 {
+            return;
+        }
+        let id = COUNTERS.with_borrow_mut(|ids| metric(ids, counter, MetricType::Counter, Counter::name));
         if let Some(id) = id {
-            let _ = hostcalls::increment_metric(id, 1);
+            let _ = hostcalls::increment_metric(id, i64::from(more));
         }
     }
 
     /// Sets a gauge.
     pub(super) fn gauge(self, gauge: Gauge, value: u64) {
-        let id = GAUGES.with_borrow_mut(|ids| metric(ids, gauge, MetricType::Gauge, || gauge.name().to_owned()));
+        let id = GAUGES.with_borrow_mut(|ids| metric(ids, gauge, MetricType::Gauge, |gauge| gauge.name().to_owned()));
         if let Some(id) = id {
             let _ = hostcalls::record_metric(id, value);
         }
@@ -219,12 +235,12 @@ fn metric<K: Eq + std::hash::Hash>(
     ids: &mut HashMap<K, u32>,
     key: K,
     kind: MetricType,
-    name: impl FnOnce() -> String,
+    name: impl FnOnce(&K) -> String,
 ) -> Option<u32> {
     if let Some(id) = ids.get(&key) {
         return Some(*id);
     }
-    let id = hostcalls::define_metric(kind, &name()).ok()?;
+    let id = hostcalls::define_metric(kind, &name(&key)).ok()?;
     ids.insert(key, id);
     Some(id)
 }

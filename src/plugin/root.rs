@@ -1,5 +1,5 @@
-//! The root context: one for each worker and policy. It compiles the policy, makes the exchanges, and takes its part in a
-//! roll-out.
+//! The root context: one for each worker and policy. It compiles the policy, makes the exchanges, gives idle tokens back,
+//! and takes its part in a roll-out.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,14 +16,20 @@ use crate::telemetry::{Counter, Gauge};
 
 use super::ack::with_pending;
 use super::exchange::Exchange;
+use super::fleet;
 use super::host::Host;
+use super::limits::with_limiter;
+use super::shared::Shared;
 
 /// Where the hash of the policy in force stands, so that a new one is told once and not by each worker.
 const IN_FORCE: &str = "ackguard/policy";
 
 /// How often a worker shares what it saw of a roll-out, and looks whether it is to go on. So long it takes at most until
 /// consumers that fare ill are noticed; from then on every worker's next request is on the other side.
-const TICK: Duration = Duration::from_millis(200);
+const ROLLOUT_TICK: Duration = Duration::from_millis(200);
+
+/// How often a worker looks for tokens in its hand that nobody uses.
+const LIMITS_TICK: Duration = Duration::from_millis(100);
 
 thread_local! {
     /// The number of the root context that this virtual machine was given last.
@@ -56,9 +62,13 @@ impl Root {
         }
         if policy.rollout.is_some() {
             self.part = Part::new(self.host.now());
-            self.host.tick_every(TICK);
         } else {
             self.host.clear(Gauge::RolloutState);
+        }
+        match (policy.limits().is_empty(), &policy.rollout) {
+            (false, _) => self.host.tick_every(LIMITS_TICK),
+            (true, Some(_)) => self.host.tick_every(ROLLOUT_TICK),
+            (true, None) => {}
         }
         self.policy = Some(Rc::new(policy));
     }
@@ -123,21 +133,34 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        self.take_part();
+        // Also where it was replaced: its requests may wait still, and the new one need not tick.
+        fleet::sweep(self.host);
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Shared(Exchange::shared(self.host, id, self.policy.clone(), self.part))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Root {
+    /// Gives back what this worker has borrowed and does not use, and takes its part in a roll-out.
+    fn take_part(&mut self) {
         let Some(policy) = self.policy.clone().filter(|_| self.number == NEWEST.get()) else { return };
+        with_limiter(|limiter| {
+            if !limiter.is_idle() {
+                limiter.sweep(&self.host, self.host.now_nanos());
+            }
+        });
         let Some(rollout) = &policy.rollout else { return };
         let now = self.host.now();
         let standing = with_pending(|pending| self.part.tick(&self.host, rollout, pending, now));
         if let Some(standing) = standing {
             self.tell(&policy, &standing);
         }
-    }
-
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        let policy = self.policy.clone();
-        Some(Box::new(Exchange::new(self.host, policy, self.part)))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }

@@ -1,6 +1,8 @@
 //! A guard's fields one by one, as a document would write them.
 
-use super::guard::{AckTimeout, AutoAck, DeadLetter, Extend, Guard, MaxAttempts, Missing, Outside, Undecidable};
+use super::guard::{
+    AckTimeout, AutoAck, DeadLetter, Extend, Guard, MaxAttempts, Missing, Outside, UNLIMITED, Undecidable,
+};
 use super::units::write_duration;
 
 impl Guard {
@@ -28,6 +30,7 @@ impl Guard {
             ("dead_letter.required", required.to_string()),
             ("dead_letter.topic", topic.to_string()),
             ("dead_letter.missing", absent(*no_topic, "inject")),
+            ("max_in_flight", in_flight(self.max_in_flight)),
             ("undecidable", undecidable(self.undecidable)),
         ]
     }
@@ -59,6 +62,10 @@ fn auto_ack(auto_ack: AutoAck) -> String {
         AutoAck::Allow => "allow",
     }
     .to_owned()
+}
+
+fn in_flight(most: Option<u32>) -> String {
+    most.map_or_else(|| UNLIMITED.to_owned(), |most| most.to_string())
 }
 
 fn undecidable(undecidable: Undecidable) -> String {
@@ -94,6 +101,7 @@ mod tests {
         let guard = Guard {
             auto_ack: AutoAck::Rewrite,
             dead_letter: DeadLetter { required: false, topic: "dlq.{group}".into(), missing: Missing::Allow },
+            max_in_flight: Some(1_000),
             undecidable: Undecidable::Forward,
             extend: Extend { short: Outside::Reject, long: Outside::Allow },
             ..Guard::default()

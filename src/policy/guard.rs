@@ -4,6 +4,9 @@ use std::rc::Rc;
 
 use crate::operation::Millis;
 
+/// The word for no bound. `off` would not do: Envoy reads it as `false` where it stands in YAML.
+pub(super) const UNLIMITED: &str = "unlimited";
+
 /// What becomes of a value outside of its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outside {
@@ -111,6 +114,8 @@ pub struct Guard {
     pub max_attempts: MaxAttempts,
     /// The dead-letter topic.
     pub dead_letter: DeadLetter,
+    /// The most messages that one consumer group may hold unsettled; none where it is unlimited.
+    pub max_in_flight: Option<u32>,
     /// Requests that cannot be read.
     pub undecidable: Undecidable,
 }
@@ -132,6 +137,7 @@ impl Default for Guard {
             auto_ack: AutoAck::Reject,
             max_attempts: MaxAttempts { min: 1, max: 16, default: 3, outside: Outside::Clamp },
             dead_letter: DeadLetter { required: true, topic: Rc::from("{topic}.dlq"), missing: Missing::Set },
+            max_in_flight: None,
             undecidable: Undecidable::Reject,
         }
     }

@@ -21,6 +21,9 @@ impl Operations {
     /// Every kind that a limit may name: `any`.
     pub const ANY: Operations = Operations(0b0011_1111);
 
+    /// Those whose requests name their consumer and not its topic.
+    pub const WITHOUT_TOPIC: Operations = Operations(0b0011_1100);
+
     /// The set with one more kind in it. [`Kind::Manage`] is in none: what manages queues carries no messages.
     #[must_use]
     pub fn with(self, kind: Kind) -> Operations {
@@ -97,6 +100,9 @@ pub enum Cost {
 }
 
 impl Cost {
+    /// Every cost.
+    pub const ALL: [Cost; 3] = [Cost::Requests, Cost::Messages, Cost::Bytes];
+
     /// The name in policies.
     pub fn name(self) -> &'static str {
         match self {

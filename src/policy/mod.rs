@@ -20,6 +20,7 @@ mod section;
 mod traffic;
 mod units;
 pub mod verdict;
+mod wording;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,13 +31,14 @@ pub use pattern::Pattern;
 pub use problem::Problem;
 pub use rules::{Caller, Match, Rule, Rules};
 pub use traffic::{TenantSource, TrafficMatch};
-pub use units::write_duration;
+pub use units::{write_duration, write_rate};
 
 use crate::dialect::Dialect;
 use crate::http::RequestHead;
 use crate::json::Node;
 use crate::operation::Tenant;
 
+use limit::{Key, Limit, Operations};
 use rollout::Rollout;
 
 /// The largest document, in bytes.
@@ -47,7 +49,7 @@ pub const MAX_RULES: usize = 10_000;
 const MAX_TENANT: usize = 256;
 
 /// Whether a verdict is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// It is.
     Enforce,
@@ -87,6 +89,8 @@ pub struct Policy {
     pub rollout: Option<Rollout>,
     traffic: Vec<TrafficMatch>,
     tenants: Vec<TenantSource>,
+    limits: Vec<Limit>,
+    limited: Operations,
     asks_tenant: bool,
     asks_topic: bool,
 }
@@ -96,15 +100,19 @@ impl Policy {
         headers: HostHeaders,
         traffic: Vec<TrafficMatch>,
         tenants: Vec<TenantSource>,
+        limits: Vec<Limit>,
         current: RuleSet,
         rollout: Option<Rollout>,
     ) -> Policy {
         let candidate = rollout.as_ref().map(|rollout| &rollout.candidate.rules);
         let any = |asks: fn(&Rules) -> bool| asks(&current.rules) || candidate.is_some_and(asks);
+        let limit_asks =
+            |key, of: Operations| limits.iter().any(|limit| limit.operations.meets(of) && limit.key.contains(&key));
         // A roll-out's sides go by tenant.
-        let asks_tenant = rollout.is_some() || any(Rules::ask_tenant);
-        let asks_topic = any(Rules::ask_topic);
-        Policy { headers, traffic, tenants, asks_tenant, asks_topic, current, rollout }
+        let asks_tenant = rollout.is_some() || any(Rules::ask_tenant) || limit_asks(Key::Tenant, Operations::ANY);
+        let asks_topic = any(Rules::ask_topic) || limit_asks(Key::Topic, Operations::WITHOUT_TOPIC);
+        let limited = limits.iter().fold(Operations::default(), |all, limit| all.and(limit.operations));
+        Policy { headers, traffic, tenants, limits, limited, asks_tenant, asks_topic, current, rollout }
     }
 
     /// Reads and compiles a document: JSON, or the bytes of a `google.protobuf.Struct`.
@@ -133,6 +141,16 @@ impl Policy {
         &self.tenants
     }
 
+    /// The limits in their order.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The operations that some limit is for.
+    pub fn limited(&self) -> Operations {
+        self.limited
+    }
+
     /// The dialect that reads a request; the first match wins.
     pub fn dialect(&self, head: &RequestHead) -> Option<Dialect> {
         traffic::dialect(&self.traffic, head)
@@ -148,7 +166,7 @@ impl Policy {
         if self.asks_tenant { traffic::tenant(&self.tenants, head, property) } else { traffic::anonymous() }
     }
 
-    /// Whether a rule asks for the topic, so that subscriptions are worth remembering for the pulls that follow.
+    /// Whether a rule asks for the topic, or a limit for that of a request which names none, so that subscriptions are worth remembering for the pulls that follow.
     pub fn asks_topic(&self) -> bool {
         self.asks_topic
     }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::section::one_of;
+use super::wording::one_of;
 
 /// What is wrong at one place of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Reads one object of a document: its fields by name and type, with a fault for each that is wrong or unknown.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 use std::cell::RefCell;
 use std::collections::HashSet;
 
@@ -11,11 +12,10 @@ use super::Problem;
 use super::fault::Faults;
 use super::pattern::{MAX_PATTERN, Pattern};
 use super::units::{MAX_DURATION, duration, write_duration};
+use super::wording::{counted, one_of, quoted, shown};
 
 /// The longest label (a version, a rule's name), in bytes. Labels go into headers and metrics.
 const MAX_LABEL: usize = 64;
-/// How much of a wrong value is quoted, in characters.
-const QUOTED: usize = 60;
 /// Room for the fields that an object of the policy may have; a guard has the most.
 const FIELDS: usize = 16;
 /// Up to so many fields of an object are compared with each other; more are put into a set.
@@ -213,27 +213,44 @@ impl<'n, 'p> Section<'n, 'p> {
 
     /// Puts a duration into `slot`, if the field is there.
     pub(super) fn duration(&mut self, name: &'static str, slot: &mut Millis) {
+        self.duration_within(name, "5s", MAX_DURATION, slot);
+    }
+
+    /// Puts a duration of at most `most` into `slot`, if the field is there; `example` is one, for the fault.
+    pub(super) fn duration_within(&mut self, name: &'static str, example: &str, most: Millis, slot: &mut Millis) {
         let Some(node) = self.get(name) else { return };
-        match node.text().and_then(duration).filter(|millis| *millis > Millis(0)) {
+        match node.text().and_then(duration).filter(|millis| (Millis(1)..=most).contains(millis)) {
             Some(millis) => *slot = millis,
             None => {
-                let most = write_duration(MAX_DURATION);
-                self.wrong(name, format!("a duration such as \"5s\", over 0 and at most {most}"));
+                let most = write_duration(most);
+                self.wrong(name, format!("a duration such as \"{example}\", over 0 and at most {most}"));
             }
         }
     }
 
     /// Puts a whole number in `range` into `slot`, if the field is there.
-    pub(super) fn count(&mut self, name: &'static str, range: core::ops::RangeInclusive<i64>, slot: &mut i64) {
+    pub(super) fn count(&mut self, name: &'static str, range: RangeInclusive<i64>, slot: &mut i64) {
         let Some(node) = self.get(name) else { return };
-        // A google.protobuf.Struct holds doubles only, so a whole number may arrive as `3.0`.
-        let number = match &node.content {
-            Content::Number(number) => text::integer(number.strip_suffix(".0").unwrap_or(number)),
-            _ => None,
-        };
-        match number.filter(|number| range.contains(number)) {
+        match whole(node).filter(|number| range.contains(number)) {
             Some(number) => *slot = number,
-            None => self.wrong(name, format!("a whole number, {} to {}", range.start(), range.end())),
+            None => self.wrong(name, counted(&range)),
+        }
+    }
+
+    /// Puts a whole number in `range` into `slot`, or nothing for `word`, if the field is there.
+    pub(super) fn count_or<T: TryFrom<i64>>(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<i64>,
+        word: &str,
+        slot: &mut Option<T>,
+    ) {
+        let Some(node) = self.get(name) else { return };
+        let number = whole(node).filter(|number| range.contains(number)).and_then(|number| number.try_into().ok());
+        if number.is_some() || node.text() == Some(word) {
+            *slot = number;
+        } else {
+            self.wrong(name, format!("{}, or {word}", counted(&range)));
         }
     }
 
@@ -279,6 +296,29 @@ impl<'n, 'p> Section<'n, 'p> {
         }
     }
 
+    /// What the words of a list stand for, in their order; a fault for each that is none of `choices`, or stands twice.
+    pub(super) fn choices<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Vec<T> {
+        let elements = self.list(name).unwrap_or_default();
+        let mut chosen: Vec<(usize, T)> = Vec::new();
+        for (index, node) in elements.iter().enumerate() {
+            let text = node.text();
+            let problem = match choices.iter().enumerate().find(|(_, (word, _))| text == Some(*word)) {
+                Some((choice, _)) if chosen.iter().any(|(earlier, _)| *earlier == choice) => Problem::Repeated,
+                Some((choice, (_, value))) => {
+                    chosen.push((choice, *value));
+                    continue;
+                }
+                None => {
+                    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+                    Problem::Wrong { found: quoted(node), expected: one_of(&words) }
+                }
+            };
+            let path = || Trail::Element(&self.trail, name, index).to_string();
+            self.faults.borrow_mut().add(path, node.place, problem);
+        }
+        chosen.into_iter().map(|(_, value)| value).collect()
+    }
+
     /// Faults every field that was not asked for, every one that stands twice, and those of `unavailable`, which are
     /// part of the document's version and have no effect in this release.
     pub(super) fn close(self, unavailable: &[&'static str]) {
@@ -322,42 +362,10 @@ impl<'n> Seen<'n> {
     }
 }
 
-/// A field's name for an error message: as it is where it is a plain one, else quoted and cut.
-fn shown(name: &str) -> String {
-    let plain = name.len() <= QUOTED && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if plain { name.to_owned() } else { quoted_text(name) }
-}
-
-/// Words as a choice.
-pub(super) fn one_of(words: &[&str]) -> String {
-    match words {
-        [] => "nothing".to_owned(),
-        [word] => (*word).to_owned(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
-}
-
-/// A value for an error message: as it is written, cut where it is long.
-fn quoted(node: &Node<'_>) -> String {
+/// The whole number that a value is. A `google.protobuf.Struct` holds doubles only, so that it may arrive as `3.0`.
+fn whole(node: &Node<'_>) -> Option<i64> {
     match &node.content {
-        Content::Null => "null".to_owned(),
-        Content::Bool(flag) => flag.to_string(),
-        Content::Number(number) => cut(number),
-        Content::String(plain) => quoted_text(plain),
-        Content::Array(_) => "a list".to_owned(),
-        Content::Object(_) => "an object".to_owned(),
-    }
-}
-
-fn quoted_text(plain: &str) -> String {
-    let mut out = String::new();
-    text::quote(plain, &mut out);
-    cut(&out)
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(QUOTED) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        Content::Number(number) => text::integer(number.strip_suffix(".0").unwrap_or(number)),
+        _ => None,
     }
 }

@@ -1,6 +1,10 @@
 //! What is allowed: the verdict on one operation.
 
+use std::rc::Rc;
+
 use crate::operation::{Field, Millis, Unreadable};
+
+use super::limit::{Cost, Rate};
 
 /// How a setting is against the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +117,45 @@ pub enum Refusal {
         rule: String,
         /// The policy's version.
         policy: String,
+    },
+    /// There were too many.
+    Throttled {
+        /// The limit that refuses.
+        limit: Rc<str>,
+        /// What the limit allows, where it is a rate.
+        quota: Option<Quota>,
+        /// Why, and for how long.
+        throttle: Throttle,
+        /// The policy's version.
+        policy: String,
+    },
+}
+
+/// What a limit allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// How much in which time.
+    pub rate: Rate,
+    /// Of what.
+    pub unit: Cost,
+}
+
+/// Why a request has to wait, or cannot pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttle {
+    /// There is too little left; after so long there may be enough.
+    Wait {
+        /// How long, rounded up.
+        wait: Millis,
+        /// How much is left.
+        left: u64,
+    },
+    /// It costs more than may ever pass at once.
+    TooCostly {
+        /// What it costs.
+        cost: u64,
+        /// What may pass at once.
+        burst: u64,
     },
 }
 

@@ -60,6 +60,10 @@ pub fn announce(
             from(*field, &mut out);
             end(&mut out);
         }
+        Outcome::Reject(Refusal::Throttled { limit, .. }) => {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "reject; limit={limit}; policy={policy}");
+        }
         Outcome::Reject(Refusal::Unreadable(fault)) => {
             out.push_str("reject");
             if let Some(field) = fault.field {

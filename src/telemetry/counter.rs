@@ -1,4 +1,7 @@
-//! The counters. Every label's values come from this crate, none from a client, so their number is bounded.
+//! The counters. Every label's values come from this crate or from the policy, none from a client, so their number is
+//! bounded.
+
+use std::rc::Rc;
 
 use crate::dialect::Dialect;
 use crate::operation::{Kind, Reason};
@@ -54,6 +57,8 @@ pub enum Scope {
     Rule,
     /// The roll-out's stage is in shadow.
     Rollout,
+    /// It is a limit's, which is in shadow.
+    Limit,
 }
 
 impl Scope {
@@ -62,12 +67,13 @@ impl Scope {
         match self {
             Scope::Rule => "rule",
             Scope::Rollout => "rollout",
+            Scope::Limit => "limit",
         }
     }
 }
 
 /// A counter with its labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Counter {
     /// Requests of a dialect; `operation` is none where the wire does not define what was asked.
     Requests {
@@ -121,6 +127,18 @@ pub enum Counter {
     },
     /// Steps of a roll-out.
     Transitions(Transition),
+    /// Requests over a limit of the policy.
+    Limited {
+        /// The limit's name.
+        limit: Rc<str>,
+        /// Whether they were refused, or would have been.
+        mode: Mode,
+    },
+    /// Buckets that had to be forgotten before they were full: who comes back finds no more tokens than were left, and a
+    /// newcomer may find fewer than the burst.
+    LimitEvictions,
+    /// Requests that were held for over a limit because too many workers wrote its bucket at once.
+    LimitContention,
     /// Consumers whose topic had to be forgotten for newer ones, or could not be remembered at all.
     SubscriptionEvictions,
     /// Questions to the fleet's rate limit service.
@@ -159,6 +177,15 @@ impl Counter {
                 format!("ackguard_policy_reloads_total.result.{result}")
             }
             Counter::Transitions(to) => format!("ackguard_rollout_transitions_total.to.{}", to.name()),
+            Counter::Limited { limit, mode } => {
+                let name = match mode {
+                    Mode::Enforce => "ackguard_limited_total",
+                    Mode::Shadow => "ackguard_shadow_limited_total",
+                };
+                format!("{name}.limit.{}", limit.replace('.', "_"))
+            }
+            Counter::LimitEvictions => "ackguard_evictions_total.table.limits".to_owned(),
+            Counter::LimitContention => "ackguard_limit_contention_total".to_owned(),
             Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
             Counter::FleetCalls(result) => format!("ackguard_fleet_calls_total.result.{}", result.name()),
             Counter::Undecidable { dialect, reason } => {

@@ -70,7 +70,7 @@ impl<'p> Gateway<'p> {
             Entry::Guarded(guarded) => guarded,
         };
         let side = judgement::side(self.policy, self.stage, &guarded.tenant, guarded.route.group.as_ref());
-        let body = body::readable(head, &guarded.route, bytes);
+        let body = body::readable(head, &guarded, bytes);
         let remembered = || subscribed.cloned().or_else(|| self.remembered(&guarded.route));
         let judgement = Box::new(judgement::judge(self.policy, &guarded, side, body, remembered));
         Judged::Guarded { guarded, judgement }

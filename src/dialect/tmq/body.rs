@@ -38,6 +38,45 @@ pub fn read(route: &Route, body: &[u8]) -> Result<Reading, Unreadable> {
     members.settings(operation)
 }
 
+/// How many messages or receipts a body holds; see [`Dialect::messages`](crate::dialect::Dialect::messages).
+pub fn messages(route: &Route, body: &[u8]) -> Result<u64, Unreadable> {
+    let list = match route.kind {
+        Kind::Publish => "messages",
+        Kind::Ack | Kind::Reject | Kind::Extend => "receipts",
+        _ => return Ok(0),
+    };
+    if body.is_empty() {
+        return Ok(0);
+    }
+    let (mut counts, mut other) = (0, None);
+    let mut reader = Reader::new(body).map_err(malformed)?;
+    let mut lists = 0;
+    let member = |reader: &mut Reader<'_>, key: json::Key<'_>| {
+        if !key.is(list) {
+            return reader.value().map(|_| ());
+        }
+        lists += 1;
+        match reader.peek_kind()? {
+            JsonKind::Array => reader.elements(|reader| {
+                counts += 1;
+                reader.value().map(|_| ())
+            }),
+            JsonKind::Null => reader.value().map(|_| ()),
+            _ => {
+                other = Some(reader.value()?);
+                Ok(())
+            }
+        }
+    };
+    reader.members(member).and_then(|_| reader.end()).map_err(malformed)?;
+    let fault = |reason, message| Err(Unreadable { field: Some(list), reason, message });
+    match other {
+        _ if lists > 1 => fault(Reason::Duplicate, format!("{list}: stands more than once; expected one value")),
+        Some(_) => fault(Reason::Type, format!("{list}: not a list")),
+        None => Ok(counts),
+    }
+}
+
 /// Makes changes in a body; see [`Dialect::write`](crate::dialect::Dialect::write).
 pub fn write(body: &[u8], layout: &Layout, changes: &[Change]) -> Option<Vec<u8>> {
     let Layout::Object { object, .. } = layout else {

@@ -9,7 +9,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use body::{read, refused_receipts, subscribed, write};
+pub use body::{messages, read, refused_receipts, subscribed, write};
 pub use refusal::refuse;
 pub use target::{ConsumerName, Target, route};
 

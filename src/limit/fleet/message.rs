@@ -58,10 +58,22 @@ pub(super) enum Code {
 pub(super) struct Status {
     #[prost(enumeration = "Code", tag = "1")]
     pub(super) code: i32,
+    #[prost(message, optional, tag = "2")]
+    pub(super) current_limit: Option<RateLimit>,
     #[prost(uint32, tag = "3")]
     pub(super) limit_remaining: u32,
     #[prost(message, optional, tag = "4")]
     pub(super) duration_until_reset: Option<Duration>,
+}
+
+/// `envoy.service.ratelimit.v3.RateLimitResponse.RateLimit`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RateLimit {
+    #[prost(uint32, tag = "1")]
+    pub(super) requests_per_unit: u32,
+    /// Of `RateLimit.Unit`: 1 is a second, 2 a minute, 3 an hour.
+    #[prost(int32, tag = "2")]
+    pub(super) unit: i32,
 }
 
 /// `google.protobuf.Duration`.

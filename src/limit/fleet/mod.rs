@@ -19,7 +19,7 @@ use prost::Message as _;
 
 use crate::operation::Millis;
 use crate::policy::Mode;
-use crate::policy::limit::{Limit, OnError, Service};
+use crate::policy::limit::{Limit, OnError, Rate, Service};
 
 use message::{Code, Descriptor, Entry, EnvoyGrpc, GrpcService, Request, Response, Status};
 
@@ -79,8 +79,12 @@ pub struct Over {
     pub mode: Mode,
     /// How long until there is room again, where the service tells.
     pub wait: Option<Millis>,
-    /// What is left of it, in the limit's own unit.
+    /// What is left of it, in what the limit counts.
     pub remaining: u64,
+    /// The most that may pass in its time, where the service tells.
+    pub most: Option<u64>,
+    /// The same with the time, where that is a second, a minute or an hour.
+    pub rate: Option<Rate>,
 }
 
 /// What a service answered.
@@ -153,9 +157,18 @@ impl Call {
         Ok(Answer { over, headers: headers::passed_on(response.response_headers_to_add) })
     }
 
-    /// The name of the first limit that is enforced, by which a refusal without an answer is told.
-    pub fn first_enforced(&self) -> Option<&Rc<str>> {
-        self.asked.iter().find(|asked| asked.over == Mode::Enforce).map(|asked| &asked.name)
+    /// The names of the limits that are enforced, in the order in which they are asked.
+    pub fn enforced(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.names(Mode::Enforce)
+    }
+
+    /// The names of the limits that are in shadow.
+    pub fn shadowed(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.names(Mode::Shadow)
+    }
+
+    fn names(&self, mode: Mode) -> impl Iterator<Item = &Rc<str>> {
+        self.asked.iter().filter(move |asked| asked.over == mode).map(|asked| &asked.name)
     }
 
     /// The limits that the statuses, one for each descriptor, are over. Without them nothing tells which of the limits it
@@ -182,6 +195,8 @@ impl Asked {
             mode: self.over,
             wait: status.duration_until_reset.as_ref().map(millis),
             remaining: status.limit_remaining.into(),
+            most: status.current_limit.as_ref().map(|limit| limit.requests_per_unit.into()),
+            rate: status.current_limit.as_ref().and_then(rate),
         }
     }
 }
@@ -234,6 +249,16 @@ fn descriptor(demand: &Demand<'_>, says_cost: bool) -> Descriptor {
         entries: entries.map(|(key, value)| Entry { key: key.to_owned(), value: value.to_owned() }).collect(),
         hits_addend: says_cost.then_some(demand.cost),
     }
+}
+
+fn rate(limit: &message::RateLimit) -> Option<Rate> {
+    let period = match limit.unit {
+        1 => 1_000,
+        2 => 60_000,
+        3 => 3_600_000,
+        _ => return None,
+    };
+    Some(Rate { tokens: u64::from(limit.requests_per_unit), period: Millis(period) }).filter(|rate| rate.tokens > 0)
 }
 
 /// A time in whole milliseconds, rounded up: a client that waits so long does not come too early.

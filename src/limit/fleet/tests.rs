@@ -4,9 +4,9 @@ use prost::Message as _;
 
 use crate::operation::Millis;
 use crate::policy::Mode;
-use crate::policy::limit::{Cost, Key, Limit, OnError, Operations, Reach, Service};
+use crate::policy::limit::{Cost, Key, Limit, OnError, Operations, Rate, Reach, Service};
 
-use super::message::{Code, Duration, HeaderValue, Response, Status};
+use super::message::{Code, Duration, HeaderValue, RateLimit, Response, Status};
 use super::{Answer, Call, Demand, Header, MAX_CLUSTER, MAX_RESPONSE, Over, Unanswered, target};
 
 fn limit(name: &str, key: &[Key], over: Mode, timeout: i64, on_error: OnError) -> Limit {
@@ -38,7 +38,12 @@ fn call(limits: &[(&str, Mode)]) -> Call {
 }
 
 fn status(code: Code, remaining: u32, seconds: i64, nanos: i32) -> Status {
-    Status { code: code.into(), limit_remaining: remaining, duration_until_reset: Some(Duration { seconds, nanos }) }
+    Status {
+        code: code.into(),
+        current_limit: None,
+        limit_remaining: remaining,
+        duration_until_reset: Some(Duration { seconds, nanos }),
+    }
 }
 
 fn response(code: Code, statuses: Vec<Status>) -> Vec<u8> {
@@ -120,7 +125,14 @@ fn an_answer_is_read_by_envoys_numbers_and_what_is_not_used_is_skipped() {
         b"\x2a\x03no!\xf8\x07\x01",
     ];
     let answer = call.read(&bytes.concat()).unwrap();
-    let over = Over { limit: "b".into(), mode: Mode::Enforce, wait: Some(Millis(2_001)), remaining: 0 };
+    let over = Over {
+        limit: "b".into(),
+        mode: Mode::Enforce,
+        wait: Some(Millis(2_001)),
+        remaining: 0,
+        most: None,
+        rate: None,
+    };
     let header = Header { name: "x-a".to_owned(), value: b"v".to_vec() };
     assert_eq!(answer, Answer { over: vec![over], headers: vec![header] });
 }
@@ -143,6 +155,19 @@ fn the_enforced_limit_with_the_longest_wait_refuses() {
 }
 
 #[test]
+fn what_the_limit_is_is_told_where_the_service_tells_it() {
+    for (unit, period) in [(1, Some(1_000)), (2, Some(60_000)), (3, Some(3_600_000)), (0, None), (4, None)] {
+        let call = call(&[("a", Mode::Enforce)]);
+        let mut status = status(Code::OverLimit, 0, 1, 0);
+        status.current_limit = Some(RateLimit { requests_per_unit: 100, unit });
+        let answer = call.read(&response(Code::OverLimit, vec![status])).unwrap();
+        let refusal = answer.refusal().unwrap();
+        assert_eq!(refusal.most, Some(100));
+        assert_eq!(refusal.rate, period.map(|period| Rate { tokens: 100, period: Millis(period) }), "{unit}");
+    }
+}
+
+#[test]
 fn a_shadowed_limit_is_counted_and_refuses_nothing() {
     use {Code::*, Mode::*};
     let call = call(&[("a", Shadow), ("b", Enforce)]);
@@ -154,7 +179,10 @@ fn a_shadowed_limit_is_counted_and_refuses_nothing() {
 fn without_a_status_for_each_limit_the_first_stands_for_all_of_a_kind() {
     use {Code::OverLimit, Mode::*};
     let over = |mode| {
-        Ok(Answer { over: vec![Over { limit: "a".into(), mode, wait: None, remaining: 0 }], headers: Vec::new() })
+        Ok(Answer {
+            over: vec![Over { limit: "a".into(), mode, wait: None, remaining: 0, most: None, rate: None }],
+            headers: Vec::new(),
+        })
     };
     let cases = [
         (vec![("a", Enforce)], over(Enforce)),

@@ -20,7 +20,7 @@ pub enum Concern {
         /// The name of what would decide without it.
         without: String,
     },
-    /// A rule asks for a tenant and nothing tells who the tenant is.
+    /// A rule or a limit asks for a tenant and nothing tells who the tenant is.
     NoTenantSource,
     /// An ack timeout of zero passes.
     ZeroAllowed,
@@ -43,6 +43,15 @@ pub enum Concern {
     WideAckTimeout {
         /// The longest ack timeout, as a person writes it.
         max: String,
+    },
+    /// A limit's bucket holds less than usual requests cost.
+    SmallBurst {
+        /// What it holds.
+        burst: u64,
+        /// What they cost.
+        usual: u64,
+        /// What is counted.
+        cost: &'static str,
     },
     /// The whole document only watches.
     Shadow,
@@ -97,6 +106,7 @@ impl Concern {
         AttemptsAllowed => "attempts-allowed",
         UndecidableForwarded => "undecidable-forwarded",
         WideAckTimeout => "wide-ack-timeout",
+        SmallBurst => "small-burst",
         Shadow => "shadow",
         PartialRollout => "partial-rollout",
         IdleStage => "idle-stage",
@@ -158,6 +168,11 @@ impl fmt::Display for Concern {
                 f,
                 "lets a message be out of sight for {max} before it is delivered again, longer than the longest lease \
                  of SQS, 12h; lower it"
+            ),
+            Concern::SmallBurst { burst, usual, cost } => write!(
+                f,
+                "holds at most {burst} {cost}, and requests of {usual} are usual: what costs more than the burst never \
+                 passes; raise it"
             ),
             Concern::PartialRollout => f.write_str(
                 "ends before everybody is reached: the rest stays with the old rules for good; end with percent: 100",

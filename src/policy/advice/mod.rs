@@ -6,6 +6,7 @@
 mod concern;
 mod filed;
 mod glob;
+mod limits;
 mod order;
 mod rollout;
 mod settings;
@@ -33,6 +34,7 @@ pub struct Advice {
 /// Everything unwise in `document`, which compiled to `policy`, in the order of its places.
 pub fn advise(document: &Node<'_>, policy: &Policy) -> Vec<Advice> {
     let mut found = settings::advise(document, policy);
+    found.extend(limits::advise(document, policy));
     found.extend(order::advise(document, policy));
     found.extend(rollout::advise(document, policy));
     found.sort_by_key(|advice| advice.place);

@@ -6,16 +6,18 @@ use crate::dialect::MAX_NAME;
 use crate::operation::Millis;
 use crate::policy::Problem;
 use crate::policy::guard::{
-    AckTimeout, AutoAck, DeadLetter, Extend, Guard, MaxAttempts, Missing, Outside, Undecidable,
+    AckTimeout, AutoAck, DeadLetter, Extend, Guard, MaxAttempts, Missing, Outside, UNLIMITED, Undecidable,
 };
 use crate::policy::section::Section;
 use crate::policy::units::write_duration;
 
 /// Guards of version 1 of the document that this release does not act on.
-pub(super) const UNAVAILABLE: [&str; 5] = ["signed", "late_ack", "keepalive", "ack_rescue", "max_in_flight"];
+pub(super) const UNAVAILABLE: [&str; 4] = ["signed", "late_ack", "keepalive", "ack_rescue"];
 
 /// Attempts that a policy may ask for at most: twice the most that a broker allows (SQS's maxReceiveCount, 1000).
 const MAX_ATTEMPTS: i64 = 2_000;
+/// The most messages in flight that a group may be held to: each is remembered until it is settled.
+const MAX_IN_FLIGHT: i64 = 10_000;
 
 const OUTSIDE: [(&str, Outside); 3] =
     [("clamp", Outside::Clamp), ("reject", Outside::Reject), ("allow", Outside::Allow)];
@@ -36,6 +38,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, guard: &mut Guard) {
     if let Some(fields) = section.section("dead_letter") {
         dead_letter(fields, &mut guard.dead_letter);
     }
+    section.count_or("max_in_flight", 1..=MAX_IN_FLIGHT, UNLIMITED, &mut guard.max_in_flight);
     let undecidable = [("reject", Undecidable::Reject), ("forward", Undecidable::Forward)];
     section.choice("undecidable", &undecidable, &mut guard.undecidable);
 }

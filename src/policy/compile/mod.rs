@@ -1,6 +1,7 @@
 //! Compiles a document: every field read, checked and put in its place.
 
 mod guard;
+mod limits;
 mod requests;
 mod rollout;
 mod rules;
@@ -13,16 +14,14 @@ use crate::json::Node;
 use super::fault::Faults;
 use super::guard::Guard;
 use super::protobuf_struct;
-use super::section::{Section, Trail, one_of};
+use super::section::{Section, Trail};
+use super::wording::one_of;
 use super::{HostHeaders, MAX_DOCUMENT, Mode, Policy, Problem, RuleSet};
 
 const API_VERSION: &str = "ackguard/v1";
 
 /// The modes of a document, a rule and a stage.
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
-
-/// Fields of version 1 of the document that this release does not act on.
-const UNAVAILABLE: [&str; 1] = ["limits"];
 
 /// Compiles a document of JSON, or of `google.protobuf.Struct`'s bytes, or tells all of its faults.
 pub(super) fn compile(document: &[u8]) -> Result<Policy, Faults> {
@@ -66,10 +65,11 @@ fn policy(node: &Node<'_>, faults: &RefCell<Faults>) -> Option<Policy> {
         guard::check_bounds(&mut [&mut section], &defaults);
         section.close(&guard::UNAVAILABLE);
     }
+    let limits = limits::read(&mut document);
     let base = RuleSet { version, mode, rules: rules::read(&mut document, &defaults) };
     let rollout = rollout::read(&mut document, &base, &defaults);
-    document.close(&UNAVAILABLE);
-    Some(Policy::new(headers, traffic, tenants, base, rollout))
+    document.close(&[]);
+    Some(Policy::new(headers, traffic, tenants, limits, base, rollout))
 }
 
 fn host(document: &mut Section<'_, '_>) -> HostHeaders {

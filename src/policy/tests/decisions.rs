@@ -40,6 +40,7 @@ fn short(verdict: &Verdict) -> String {
             format!("reject {}: {found}; {expected}", field.name())
         }
         Outcome::Reject(Refusal::Unreadable(fault)) => format!("unreadable {}", fault.message),
+        Outcome::Reject(Refusal::Throttled { limit, .. }) => format!("no rule throttles: {limit}"),
     }
 }
 

@@ -42,7 +42,7 @@ fn all_faults_are_told_at_once_with_path_value_and_expectation() {
             "dead_letter": {"required": "yes", "topic": "{tenant}.dlq", "missing": "drop"},
             "undecidable": null, "keepalive": {"enabled": true}
         },
-        "limits": [], "rulez": []
+        "limits": {}, "rulez": []
     }"#;
     let expected = [
         r#"apiVersion: "ackguard/v2" is not ackguard/v1"#,
@@ -75,9 +75,9 @@ fn all_faults_are_told_at_once_with_path_value_and_expectation() {
         r#"defaults.dead_letter.missing: "drop" is not inject, reject or allow"#,
         "defaults.undecidable: null is not reject or forward",
         "defaults.keepalive: this release of AckGuard does not act on it; leave it out",
-        "limits: this release of AckGuard does not act on it; leave it out",
+        "limits: an object is not a list",
         "mode: stands more than once",
-        "rulez: unknown field; expected apiVersion, version, mode, host, traffic, tenant, defaults, rules or rollout",
+        "rulez: unknown field; expected apiVersion, version, mode, host, traffic, tenant, defaults, limits, rules or rollout",
     ];
     assert_eq!(faults(text), expected);
 }

@@ -58,6 +58,7 @@ proptest! {
             }
             Outcome::Reject(Refusal::Setting { .. }) => prop_assert!(has(|action| action == Action::Reject)),
             Outcome::Reject(Refusal::Unreadable(fault)) => prop_assert!(!fault.message.is_empty()),
+            Outcome::Reject(Refusal::Throttled { .. }) => prop_assert!(false, "no rule throttles"),
         }
     }
 

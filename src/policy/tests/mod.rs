@@ -4,6 +4,7 @@ mod decisions;
 mod documents;
 mod index;
 mod laws;
+mod limits;
 mod rollouts;
 pub(crate) mod strategies;
 

@@ -21,7 +21,9 @@ pub(crate) fn guards() -> impl Strategy<Value = Value> {
     let choices = (outside(), outside(), outside(), missing());
     let others = (outside(), outside(), outside(), any::<bool>(), missing());
     let auto_ack = prop_oneof![Just("reject"), Just("rewrite"), Just("allow")];
-    (bounds, attempts, choices, others, auto_ack).prop_map(|(mut bounds, mut attempts, choices, others, auto_ack)| {
+    let in_flight = prop_oneof![Just("unlimited".into()), (1..=10_000_i64).prop_map(Value::from)];
+    let words = (auto_ack, in_flight);
+    (bounds, attempts, choices, others, words).prop_map(|(mut bounds, mut attempts, choices, others, words)| {
         bounds.sort_unstable();
         attempts.sort_unstable();
         let dead_letter = if others.4 == "default" { "inject" } else { others.4 };
@@ -33,7 +35,8 @@ pub(crate) fn guards() -> impl Strategy<Value = Value> {
             },
             "extend": { "short": others.0, "long": others.1 },
             "max_attempts": { "min": attempts[0], "default": attempts[1], "max": attempts[2], "outside": others.2 },
-            "auto_ack": auto_ack,
+            "auto_ack": words.0,
+            "max_in_flight": words.1,
             "dead_letter": { "required": others.3, "missing": dead_letter },
         })
     })

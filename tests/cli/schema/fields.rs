@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ackguard::dialect::Dialect;
+use ackguard::policy::limit::MAX_LIMITS;
 use ackguard::policy::{MAX_RULES, Policy};
 use serde_json::{Map, Value, json};
 
@@ -23,7 +24,8 @@ pub(super) fn resolved<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     }
 }
 
-/// The fields of an object that may stand together: all of them, or where some exclude others, a set for each choice.
+/// The fields of an object that may stand together: all of them, or where some exclude others, a set for each choice,
+/// without what depends on another choice.
 pub(super) fn alternatives(schema: &Value) -> Vec<Vec<&String>> {
     let fields = schema["properties"].as_object().expect("properties");
     if schema["maxProperties"] == 1 {
@@ -35,7 +37,11 @@ pub(super) fn alternatives(schema: &Value) -> Vec<Vec<&String>> {
         _ => choices
             .iter()
             .map(|chosen| {
-                fields.keys().filter(|name| *name == *chosen || !choices.iter().any(|of| *name == *of)).collect()
+                let goes_with = |name: &str| {
+                    let needed = &schema["dependentRequired"][name][0];
+                    name == *chosen || (needed.is_null() || needed == *chosen) && !choices.iter().any(|of| name == *of)
+                };
+                fields.keys().filter(|name| goes_with(name)).collect()
             })
             .collect(),
     }
@@ -68,7 +74,16 @@ pub(super) fn whole(root: &Value, schema: &Value, pointer: &str, places: &mut Ve
                 return json!([whole(root, items, &format!("{pointer}/0"), places)]);
             }
             let choices = alternatives(items).into_iter().enumerate();
-            choices.map(|(index, fields)| with(root, items, &fields, &format!("{pointer}/{index}"), places)).collect()
+            choices
+                .map(|(index, fields)| {
+                    let mut element = with(root, items, &fields, &format!("{pointer}/{index}"), places);
+                    if let Some(name) = element.get_mut("name") {
+                        // No two elements may have the same.
+                        *name = resolved(root, &items["properties"]["name"])["examples"][index].clone();
+                    }
+                    element
+                })
+                .collect()
         }
         _ => schema["examples"][0].clone(),
     }
@@ -171,10 +186,11 @@ fn parse(document: &Value) -> Policy {
 }
 
 #[test]
-fn the_dialects_and_the_most_rules_are_those_of_the_filter() {
+fn the_dialects_and_the_most_rules_and_limits_are_those_of_the_filter() {
     let root = schema();
     assert_eq!(root["$defs"]["dialect"]["enum"], json!(Dialect::ALL.map(Dialect::name)));
     for rules in ["/properties/rules/maxItems", "/properties/rollout/properties/candidate/properties/rules/maxItems"] {
         assert_eq!(root.pointer(rules), Some(&json!(MAX_RULES)), "{rules}");
     }
+    assert_eq!(root["properties"]["limits"]["maxItems"], json!(MAX_LIMITS));
 }

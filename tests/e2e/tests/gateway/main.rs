@@ -12,6 +12,7 @@ mod limits;
 mod overrides;
 mod passing;
 mod policies;
+mod rate_limits;
 mod reload;
 mod rendered;
 mod rollout;

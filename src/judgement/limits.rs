@@ -1,0 +1,220 @@
+//! The limits' part in a judgement: they are asked last, so that nothing is charged for what a rule refuses.
+//!
+//! The limits that are enforced are asked as one: all agree, or none is charged. Each that is in shadow is asked by
+//! itself, of what the others let through. Where the whole document only watches, the same is done, and what would have
+//! been refused goes on.
+
+use crate::http::Reply;
+use crate::limit::bill::{Charge, Facts};
+use crate::limit::{Answer, Limiter, Paid, Trouble};
+use crate::operation::{Kind, Topic};
+use crate::policy::limit::{Cost, Limit, Reach};
+use crate::policy::verdict::{Outcome, Quota, Refusal, Throttle};
+use crate::policy::{Mode, Policy};
+use crate::shared_memory::SharedMemory;
+use crate::telemetry::{Counter, Scope, announce};
+
+use super::{Decision, Effect, Guarded, Judgement, answer};
+
+/// What the limits say of a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits<'p> {
+    /// The limit that refuses it.
+    pub refused: Option<Refused>,
+    /// The limits in shadow that were asked.
+    pub tried: Vec<Tried<'p>>,
+    /// What was charged.
+    pub charges: Vec<Charge<'p>>,
+    /// How each of `charges` was paid.
+    pub(super) paid: Vec<Paid>,
+    pub(super) trouble: Trouble,
+}
+
+/// The limit that refuses a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// Whether it is refused, or would be: that of the document.
+    pub mode: Mode,
+    /// Why.
+    pub refusal: Refusal,
+    /// What the client is told: the value of the header `x-ackguard`.
+    pub told: String,
+    /// The answer to it.
+    pub effect: Effect,
+}
+
+/// A limit in shadow that was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tried<'p> {
+    /// The limit.
+    pub limit: &'p Limit,
+    /// What would have been told to the client, had it refused.
+    pub refused: Option<String>,
+}
+
+/// What a pull owes to a limit when its messages are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// The index of the limit in the policy.
+    pub index: usize,
+    /// Which of its buckets.
+    pub key: Vec<u8>,
+}
+
+impl Owed {
+    /// What is due for a pull that has brought so much, beyond the one that it paid for before. None where that was all.
+    pub fn due<'p>(&self, policy: &'p Policy, messages: u64, bytes: u64) -> Option<Charge<'p>> {
+        let limit = policy.limits().get(self.index)?;
+        let brought = match limit.cost {
+            Cost::Requests => 1,
+            Cost::Messages => messages,
+            Cost::Bytes => bytes,
+        };
+        let terms = limit.terms()?;
+        Some(Charge { limit, terms, key: self.key.clone(), cost: brought.checked_sub(1).filter(|due| *due > 0)? })
+    }
+}
+
+impl<'p> Judgement<'p> {
+    /// What of the request decides which buckets it is charged to. `topic` is where it lives.
+    pub(super) fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
+        let read = self.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
+        let topic: Option<&Topic> = read.or(guarded.route.topic.as_ref());
+        Facts {
+            kind: self.kind,
+            tenant: &guarded.tenant,
+            topic,
+            group: guarded.route.group.as_ref(),
+            client: &guarded.client,
+            messages: self.messages,
+            bytes: self.bytes,
+        }
+    }
+
+    /// Asks the local limits of `policy`, unless a rule refuses the request. `now` is in Unix nanoseconds; it is asked
+    /// for where a limit is.
+    pub fn ask_limits(
+        &mut self,
+        policy: &'p Policy,
+        guarded: &Guarded,
+        limiter: &mut Limiter,
+        memory: &impl SharedMemory,
+        now: impl FnOnce() -> u64,
+    ) {
+        let is_answered = self.ruling.as_ref().is_some_and(|ruling| matches!(ruling.effect, Effect::Answer(_)));
+        if is_answered || !policy.limited().has(self.kind) {
+            return;
+        }
+        let facts = self.facts(guarded);
+        let of = |mode: Mode| {
+            let limits = policy.limits().iter().filter(move |limit| limit.over == mode);
+            limits.filter_map(|limit| Charge::of(limit, &facts)).collect::<Vec<_>>()
+        };
+        let (enforced, shadowed) = (of(Mode::Enforce), of(Mode::Shadow));
+        if enforced.is_empty() && shadowed.is_empty() {
+            return;
+        }
+        let now = now();
+        let mut limits = Limits::default();
+        match limiter.ask(memory, &enforced, now) {
+            Answer::Paid(paid) => {
+                (limits.charges, limits.paid) = (enforced, paid);
+                for charge in shadowed {
+                    let limit = charge.limit;
+                    let refused = match limiter.ask(memory, std::slice::from_ref(&charge), now) {
+                        Answer::Paid(paid) => {
+                            limits.charges.push(charge);
+                            limits.paid.extend(paid);
+                            None
+                        }
+                        Answer::Refused { throttle, .. } => Some(told(self, &refusal(policy, limit, throttle))),
+                    };
+                    limits.tried.push(Tried { limit, refused });
+                }
+            }
+            Answer::Refused { index, throttle } => {
+                limits.refused = enforced
+                    .get(index)
+                    .map(|charge| self.refused(guarded, policy.current.mode, refusal(policy, charge.limit, throttle)));
+            }
+        }
+        limits.trouble = limiter.trouble();
+        self.limits = limits;
+    }
+
+    /// A refusal with its answer.
+    pub fn refused(&self, guarded: &Guarded, mode: Mode, refusal: Refusal) -> Refused {
+        let told = told(self, &refusal);
+        let reply: Reply = answer(guarded, &refusal, Some(&told));
+        Refused { mode, refusal, told, effect: Effect::Answer(reply) }
+    }
+
+    /// Puts back what the limits were paid, for a request that goes on no further. `now` is in Unix nanoseconds.
+    pub fn refund_limits(&mut self, limiter: &mut Limiter, memory: &impl SharedMemory, now: impl FnOnce() -> u64) {
+        if self.limits.charges.is_empty() {
+            return;
+        }
+        limiter.refund(memory, &self.limits.charges, &self.limits.paid, now());
+        self.limits.charges.clear();
+        self.limits.paid.clear();
+    }
+
+    /// What a pull owes when its messages are there.
+    pub fn owes(&self, policy: &Policy) -> Vec<Owed> {
+        if self.kind != Kind::Pull {
+            return Vec::new();
+        }
+        let owed = |charge: &Charge<'_>| {
+            let index = policy.limits().iter().position(|limit| limit.name == charge.limit.name)?;
+            (charge.limit.cost != Cost::Requests).then(|| Owed { index, key: charge.key.clone() })
+        };
+        self.limits.charges.iter().filter_map(owed).collect()
+    }
+
+    /// What the limits count.
+    pub(super) fn limit_counters(&self) -> Vec<Counter> {
+        let (dialect, operation) = (self.dialect, self.kind);
+        let mut counters = Vec::new();
+        if let Some(refused) = &self.limits.refused
+            && let Refusal::Throttled { limit, .. } = &refused.refusal
+        {
+            counters.push(Counter::Limited { limit: limit.clone(), mode: refused.mode });
+        }
+        for Tried { limit, refused } in &self.limits.tried {
+            let decision = if refused.is_some() { Decision::WouldReject } else { Decision::Pass };
+            counters.push(Counter::ShadowRequests { scope: Scope::Limit, dialect, operation, decision });
+            if refused.is_some() {
+                counters.push(Counter::Limited { limit: limit.name.clone(), mode: Mode::Shadow });
+            }
+        }
+        let Trouble { evicted, contended } = self.limits.trouble;
+        counters.extend((0..evicted).map(|_| Counter::LimitEvictions));
+        counters.extend((0..contended).map(|_| Counter::LimitContention));
+        counters
+    }
+
+    /// What is logged of the limits: each refusal that would have been and was not.
+    pub(super) fn limit_log(&self) -> impl Iterator<Item = String> {
+        let kind = self.kind.name();
+        let watched = self.limits.refused.iter().filter(|refused| refused.mode == Mode::Shadow);
+        let watched = watched.map(move |refused| format!("ackguard: shadow: {kind}: {}", refused.told));
+        let scope = Scope::Limit.name();
+        let tried = self.limits.tried.iter().filter_map(|tried| tried.refused.as_ref());
+        watched.chain(tried.map(move |told| format!("ackguard: shadow {scope}: {kind}: {told}")))
+    }
+}
+
+fn refusal(policy: &Policy, limit: &Limit, throttle: Throttle) -> Refusal {
+    let quota = match &limit.reach {
+        Reach::Local { rate, .. } => Some(Quota { rate: *rate, unit: limit.cost }),
+        Reach::Fleet(_) => None,
+    };
+    Refusal::Throttled { limit: limit.name.clone(), quota, throttle, policy: policy.current.version.clone() }
+}
+
+/// The value of `x-ackguard` for a refusal that has nothing to do with the body.
+pub(super) fn told(judgement: &Judgement<'_>, refusal: &Refusal) -> String {
+    let Refusal::Throttled { policy, .. } = refusal else { return String::new() };
+    let outcome = Outcome::Reject(refusal.clone());
+    announce(&outcome, judgement.dialect, (&[], &crate::dialect::Layout::Unread), ("", policy)).unwrap_or_default()
+}

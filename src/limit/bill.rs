@@ -1,0 +1,89 @@
+//! What a request is asked for: each limit that is for it, the bucket, and how many tokens.
+
+use crate::operation::{Group, Kind, Tenant, Topic};
+use crate::policy::limit::{Cost, Key, Limit, Reach};
+
+use super::Terms;
+
+/// What of a request decides which buckets it is charged to, and how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// What it asks for.
+    pub kind: Kind,
+    /// Who sends it.
+    pub tenant: &'a Tenant,
+    /// The topic, where it is known.
+    pub topic: Option<&'a Topic>,
+    /// The consumer group, where the request names it.
+    pub group: Option<&'a Group>,
+    /// The address that it comes from, without its port.
+    pub client: &'a str,
+    /// How many messages or receipts are in it.
+    pub messages: u64,
+    /// How many bytes its body has.
+    pub bytes: u64,
+}
+
+impl<'a> Facts<'a> {
+    /// What it says of a key; nothing where it is not known, so that all of those share a bucket.
+    pub fn value(&self, key: Key) -> &'a str {
+        match key {
+            Key::Tenant => &self.tenant.0,
+            Key::Topic => self.topic.map_or("", |topic| &topic.0),
+            Key::Group => self.group.map_or("", |group| &group.0),
+            Key::Client => self.client,
+        }
+    }
+
+    /// What it costs before it goes on. It is never free. What a pull brings is not known yet: it pays for one, and for
+    /// the others when they are there.
+    pub fn cost(&self, cost: Cost) -> u64 {
+        match (cost, self.kind) {
+            (Cost::Requests, _) | (_, Kind::Pull) => 1,
+            (Cost::Messages, _) => self.messages.max(1),
+            (Cost::Bytes, _) => self.bytes.max(1),
+        }
+    }
+}
+
+/// What one local limit asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge<'p> {
+    /// The limit.
+    pub limit: &'p Limit,
+    /// How its buckets fill.
+    pub terms: Terms,
+    /// Which of its buckets.
+    pub key: Vec<u8>,
+    /// How many tokens.
+    pub cost: u64,
+}
+
+impl<'p> Charge<'p> {
+    /// What `limit` asks of a request. None where it is not for such, or not counted here.
+    pub fn of(limit: &'p Limit, facts: &Facts<'_>) -> Option<Charge<'p>> {
+        let terms = limit.terms().filter(|_| limit.operations.has(facts.kind))?;
+        Some(Charge { limit, terms, key: key(limit, facts), cost: facts.cost(limit.cost) })
+    }
+}
+
+impl Limit {
+    /// How its buckets fill, where they are kept here.
+    pub fn terms(&self) -> Option<Terms> {
+        match self.reach {
+            Reach::Local { rate, burst } => Some(Terms::new(rate, burst)),
+            Reach::Fleet(_) => None,
+        }
+    }
+}
+
+/// The name of the limit and the values of its key, each with an end that stands in no text.
+fn key(limit: &Limit, facts: &Facts<'_>) -> Vec<u8> {
+    let texts = || core::iter::once(&*limit.name).chain(limit.key.iter().map(|key| facts.value(*key)));
+    let mut bytes = Vec::with_capacity(texts().map(|text| text.len() + 1).sum());
+    for text in texts() {
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0xFF);
+    }
+    bytes
+}

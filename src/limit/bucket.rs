@@ -1,0 +1,189 @@
+//! One bucket, by the generic cell rate algorithm: not tokens are kept but the time that it takes to fill up, the debt.
+//! A token costs the time in which one comes in, and the debt goes down by the time that passes.
+//!
+//! Times are in [`Ticks`], 65,536ths of a nanosecond: a token of an odd rate costs no whole number of nanoseconds.
+
+use crate::operation::Millis;
+use crate::policy::limit::Rate;
+
+/// 65,536ths of a nanosecond; the longest debt is a day, which is a third of what fits.
+pub(super) type Ticks = u64;
+
+const PER_NANOSECOND: u64 = 1 << 16;
+const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// How long loans last, in nanoseconds: until the end of the epoch after the one in which they were taken. A worker that
+/// was trapped with tokens in hand withholds them from the bucket no longer.
+const EPOCH: u64 = 1_000_000_000;
+
+/// A time that lies behind the one seen last by no more than this, in nanoseconds, is another worker's that read its clock
+/// a moment earlier. One that lies further behind is a clock that was set back.
+const OUT_OF_STEP: u64 = 1_000_000_000;
+
+/// The number of the epoch of a time in Unix nanoseconds.
+pub(super) fn epoch(now: u64) -> u64 {
+    now / EPOCH
+}
+
+/// Whether a loan of epoch `taken` is still good at `now`.
+pub(super) fn is_good(taken: u64, now: u64) -> bool {
+    matches!(epoch(now).checked_sub(taken), Some(0 | 1))
+}
+
+/// How fast a bucket fills, and how much it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    tokens: u64,
+    period: u64,
+    burst: u64,
+}
+
+impl Terms {
+    /// A bucket of `burst` tokens that fills at `rate`.
+    pub fn new(rate: Rate, burst: u64) -> Terms {
+        let period = u64::try_from(rate.period.0).unwrap_or(1).max(1);
+        let period = period.saturating_mul(NANOSECONDS_PER_MILLISECOND).saturating_mul(PER_NANOSECOND);
+        Terms { tokens: rate.tokens.max(1), period, burst: burst.max(1) }
+    }
+
+    /// The tokens that the bucket holds when it is full.
+    pub fn burst(self) -> u64 {
+        self.burst
+    }
+
+    /// The time in which so many tokens come in.
+    pub(super) fn cost(self, tokens: u64) -> Ticks {
+        let cost = (u128::from(tokens) * u128::from(self.period)).div_ceil(u128::from(self.tokens));
+        Ticks::try_from(cost).unwrap_or(Ticks::MAX)
+    }
+
+    /// The time in which the whole bucket fills. One tick a token is added, by which each may have been rounded up.
+    pub(super) fn fill(self) -> Ticks {
+        self.cost(self.burst).saturating_add(self.burst)
+    }
+
+    /// The tokens that come in within a time.
+    pub(super) fn within(self, ticks: Ticks) -> u64 {
+        let tokens = u128::from(ticks) * u128::from(self.tokens) / u128::from(self.period.max(1));
+        u64::try_from(tokens).unwrap_or(u64::MAX)
+    }
+}
+
+/// A time in milliseconds that is no shorter.
+pub(super) fn millis(ticks: Ticks) -> Millis {
+    let millis = ticks.div_ceil(PER_NANOSECOND * NANOSECONDS_PER_MILLISECOND);
+    Millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+/// A time in nanoseconds that is no shorter.
+pub(super) fn nanos(ticks: Ticks) -> u64 {
+    ticks.div_ceil(PER_NANOSECOND)
+}
+
+/// What is kept of one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bucket {
+    /// The time until it is full, were there no loans.
+    pub(super) debt: Ticks,
+    /// The time that it takes to fill: the debt of an empty one.
+    pub(super) fill: Ticks,
+    /// What is lent and not accounted for, by the epoch in which it was lent: this one, and the one before. It is part of
+    /// the debt.
+    pub(super) lent: [Ticks; 2],
+}
+
+impl Bucket {
+    /// A bucket that nobody has asked before, with the debt that its ledger may have forgotten.
+    pub(super) fn new(terms: Terms, forgotten: Ticks) -> Bucket {
+        Bucket { debt: forgotten, fill: terms.fill(), lent: [0, 0] }
+    }
+
+    /// What is lent and may still be used.
+    pub(super) fn outstanding(&self) -> Ticks {
+        self.lent.iter().fold(0, |sum, lent| sum.saturating_add(*lent))
+    }
+
+    /// Lets time pass: the debt goes down, though never under what is lent.
+    pub(super) fn drain(&mut self, passed: &Passed) {
+        match passed.epochs {
+            0 => {}
+            1 => self.lent = [0, self.lent[0]],
+            _ => self.lent = [0, 0],
+        }
+        self.debt = self.debt.saturating_sub(passed.ticks).max(self.outstanding());
+    }
+
+    /// Goes over to other terms, as full in proportion as it was.
+    pub(super) fn adopt(&mut self, terms: Terms) {
+        let (old, new) = (self.fill, terms.fill());
+        if old == new {
+            return;
+        }
+        let scaled = |ticks: Ticks| {
+            let scaled = (u128::from(ticks) * u128::from(new)).div_ceil(u128::from(old.max(1)));
+            Ticks::try_from(scaled).unwrap_or(Ticks::MAX)
+        };
+        (self.debt, self.lent, self.fill) = (scaled(self.debt), self.lent.map(scaled), new);
+        self.debt = self.debt.max(self.outstanding());
+    }
+
+    /// How long it takes until `cost` can be paid; zero where it can at once.
+    pub(super) fn wait(&self, cost: Ticks) -> Ticks {
+        self.debt.saturating_add(cost).saturating_sub(self.fill)
+    }
+
+    /// What it has to give now.
+    pub(super) fn left(&self) -> Ticks {
+        self.fill.saturating_sub(self.debt)
+    }
+
+    /// Takes out `cost`, and lends `loan` besides.
+    pub(super) fn pay(&mut self, cost: Ticks, loan: Ticks) {
+        self.debt = self.debt.saturating_add(cost).saturating_add(loan);
+        self.lent[0] = self.lent[0].saturating_add(loan);
+    }
+
+    /// Settles a loan of `lent` that was taken `age` epochs ago: of it `unused` comes back. What the bucket does not know
+    /// to be lent, because it was forgotten or has lapsed since, does not come back.
+    pub(super) fn settle(&mut self, age: u64, lent: Ticks, unused: Ticks) {
+        let known = match age {
+            0 => &mut self.lent[0],
+            1 => &mut self.lent[1],
+            _ => return,
+        };
+        let back = unused.min(*known);
+        *known = known.saturating_sub(lent);
+        self.debt = self.debt.saturating_sub(back).max(self.outstanding());
+    }
+
+    /// Puts back what was taken out and not used.
+    pub(super) fn refund(&mut self, cost: Ticks) {
+        self.debt = self.debt.saturating_sub(cost).max(self.outstanding());
+    }
+}
+
+/// The time that has passed between two looks at a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// How long.
+    pub(super) ticks: Ticks,
+    /// How many epochs began.
+    epochs: u64,
+    /// The time from which on the next one counts.
+    pub(super) seen: u64,
+    /// Whether the clock was set back.
+    pub(super) set_back: bool,
+}
+
+impl Passed {
+    /// From the time `seen` last to `now`, both in Unix nanoseconds. Where a clock was set back, nothing has passed, and
+    /// time goes on from there; loans have lapsed, since nobody can tell their age.
+    pub(super) fn between(seen: u64, now: u64) -> Passed {
+        if now < seen && seen - now <= OUT_OF_STEP {
+            return Passed { ticks: 0, epochs: 0, seen, set_back: false };
+        }
+        let ticks = now.saturating_sub(seen).saturating_mul(PER_NANOSECOND);
+        let epochs = epoch(now).checked_sub(epoch(seen)).unwrap_or(u64::MAX);
+        Passed { ticks, epochs, seen: now, set_back: now < seen }
+    }
+}

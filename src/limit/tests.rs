@@ -1,0 +1,390 @@
+//! What always holds of the limits, with simulated workers and clocks.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use proptest::prelude::*;
+
+use super::bill::{Charge, Facts};
+use super::{Answer, Limiter};
+use crate::operation::{Kind, Millis, Tenant};
+use crate::policy::Mode;
+use crate::policy::limit::{Cost, Key, Limit, Operations, Rate, Reach};
+use crate::policy::verdict::Throttle;
+use crate::shared_memory::SharedMemory;
+use crate::shared_memory::memory::Memory;
+
+/// A time to begin at: some day of 2026, in Unix nanoseconds.
+const START: u64 = 1_790_000_000_123_456_789;
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+
+fn limit(name: &str, tokens: u64, burst: u64) -> Limit {
+    Limit {
+        name: Rc::from(name),
+        operations: Operations::ANY,
+        key: vec![Key::Tenant],
+        cost: Cost::Messages,
+        over: Mode::Enforce,
+        reach: Reach::Local { rate: Rate { tokens, period: Millis(1_000) }, burst },
+    }
+}
+
+fn charge<'p>(limit: &'p Limit, tenant: &str, cost: u64) -> Charge<'p> {
+    let tenant = Tenant(tenant.to_owned());
+    let facts =
+        Facts { kind: Kind::Publish, tenant: &tenant, topic: None, group: None, client: "", messages: cost, bytes: 0 };
+    Charge::of(limit, &facts).expect("a local limit for every operation")
+}
+
+/// What was let through, and when.
+#[derive(Default)]
+struct Passed(Vec<(u64, u64)>);
+
+impl Passed {
+    /// The most tokens by which a window is over `rate · t + burst`; negative where each is under it. In exact numbers:
+    /// both sides times the nanoseconds of a second.
+    fn most_over(&self, rate: u64, burst: u64) -> i128 {
+        let second = i128::from(SECOND);
+        let mut worst = i128::MIN;
+        for (index, (from, _)) in self.0.iter().enumerate() {
+            let mut sum = 0;
+            for (to, tokens) in &self.0[index..] {
+                sum += i128::from(*tokens);
+                let allowed = i128::from(to - from) * i128::from(rate) + i128::from(burst) * second;
+                worst = worst.max(sum * second - allowed);
+            }
+        }
+        worst
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|(_, tokens)| tokens).sum()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Time passes, in microseconds.
+    Wait(u64),
+    /// A worker asks so often in a row.
+    Ask { worker: usize, cost: u64, times: u64 },
+    /// A worker's tick.
+    Sweep(usize),
+    /// A worker is trapped: its memory is gone.
+    Trap(usize),
+}
+
+fn steps(workers: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => prop_oneof![0..2_000_u64, 0..80_000_u64, 0..3_000_000_u64].prop_map(Step::Wait),
+        8 => (0..workers, 1..20_u64, 1..12_u64).prop_map(|(worker, cost, times)| Step::Ask { worker, cost, times }),
+        2 => (0..workers).prop_map(Step::Sweep),
+        1 => (0..workers).prop_map(Step::Trap),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn no_window_sees_more_than_rate_and_burst(
+        rate in prop_oneof![1..50_u64, 50..100_000_u64],
+        burst in 1..3_000_u64,
+        workers in 1..5_usize,
+        steps in steps(4),
+    ) {
+        let memory = Memory::default();
+        let limit = limit("all", rate, burst);
+        let mut limiters = vec![Limiter::default(); workers];
+        let (mut now, mut passed) = (START, Passed::default());
+        for step in steps {
+            match step {
+                Step::Wait(micros) => now += micros * 1_000,
+                Step::Ask { worker, cost, times } => for _ in 0..times {
+                    let answer = limiters[worker % workers].ask(&memory, &[charge(&limit, "a", cost)], now);
+                    if let Answer::Paid(_) = answer {
+                        passed.0.push((now, cost));
+                    }
+                },
+                Step::Sweep(worker) => limiters[worker % workers].sweep(&memory, now),
+                Step::Trap(worker) => limiters[worker % workers] = Limiter::default(),
+            }
+        }
+        prop_assert!(passed.most_over(rate, burst) <= 0);
+    }
+
+    #[test]
+    fn all_limits_agree_or_none_is_charged(
+        bursts in prop::collection::vec(1..200_u64, 1..4),
+        asks in prop::collection::vec((0..2_usize, 1..30_u64, 0..5_000_u64), 1..100),
+    ) {
+        let memory = Memory::default();
+        let limits: Vec<Limit> =
+            bursts.iter().enumerate().map(|(index, burst)| limit(&format!("l{index}"), 50, *burst)).collect();
+        let mut limiters = vec![Limiter::default(); 2];
+        let (mut now, mut passed) = (START, Passed::default());
+        for (worker, cost, micros) in asks {
+            now += micros * 1_000;
+            let charges: Vec<_> = limits.iter().map(|limit| charge(limit, "a", cost)).collect();
+            match limiters[worker].ask(&memory, &charges, now) {
+                Answer::Paid(paid) => {
+                    prop_assert_eq!(paid.len(), limits.len());
+                    passed.0.push((now, cost));
+                }
+                Answer::Refused { index, throttle: Throttle::TooCostly { cost, burst } } => {
+                    prop_assert!(cost > burst && burst == bursts[index]);
+                }
+                Answer::Refused { .. } => {}
+            }
+        }
+        let least = bursts.iter().min().copied().unwrap_or_default();
+        prop_assert!(passed.most_over(50, least) <= 0);
+        // Nothing of what was refused is missing: a while later, the tightest limit has its whole burst again.
+        now += 60 * SECOND;
+        let charges: Vec<_> = limits.iter().map(|limit| charge(limit, "a", least)).collect();
+        prop_assert!(matches!(limiters[0].ask(&memory, &charges, now), Answer::Paid(_)));
+    }
+
+    #[test]
+    fn however_many_keys_there_are_each_is_held_to_its_limit(
+        asks in prop::collection::vec((0..400_usize, 1..10_u64, 0..400_u64), 1..2_000),
+    ) {
+        // Long names, so that few buckets fit into a slot and each is forgotten again and again.
+        let tenant = |index: usize| format!("{index:04}{}", "x".repeat(236));
+        let memory = Memory::default();
+        let limit = limit("each", 20, 10);
+        let mut limiter = Limiter::default();
+        let mut now = START;
+        let mut passed: Vec<Passed> = (0..400).map(|_| Passed::default()).collect();
+        // The keys of one slot only: those that hash to the same.
+        let place = |index: usize| {
+            crate::hash::Hash::default().with(&charge(&limit, &tenant(index), 1).key).finish() % 128
+        };
+        let slot: Vec<usize> = (0..4_000).filter(|index| place(*index) == place(0)).take(40).collect();
+        for (index, cost, micros) in asks {
+            now += micros * 1_000;
+            let index = index % slot.len();
+            let ask = [charge(&limit, &tenant(slot[index]), cost)];
+            if let Answer::Paid(_) = limiter.ask(&memory, &ask, now) {
+                passed[index].0.push((now, cost));
+            }
+        }
+        for passed in &passed {
+            prop_assert!(passed.most_over(20, 10) <= 0);
+        }
+        let values = memory.values.borrow();
+        prop_assert_eq!(values.len(), 1);
+        prop_assert!(values.values().all(|(slot, _)| slot.len() <= 4_096));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_gives_a_burst_at_most_and_never_stops_the_bucket(back in 1..400_000_u64, rate in 10..1_000_u64) {
+        let memory = Memory::default();
+        let limit = limit("all", rate, 50);
+        let mut limiter = Limiter::default();
+        let drain = |limiter: &mut Limiter, now: u64| {
+            let mut count = 0;
+            while let Answer::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", 1)], now) {
+                count += 1;
+            }
+            count
+        };
+        prop_assert_eq!(drain(&mut limiter, START), 50);
+        let set_back = START - back * MILLISECOND;
+        prop_assert_eq!(drain(&mut limiter, set_back), 0);
+        // Within the second that a worker may be out of step, time goes on once that has passed.
+        let later = set_back + 2 * SECOND;
+        let came_in = drain(&mut limiter, later);
+        prop_assert!(came_in >= rate.min(50) && came_in <= 50, "{came_in}");
+        prop_assert!(drain(&mut limiter, later + 3_600 * SECOND) <= 50);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn full_demand_gets_nearly_all_of_the_rate(
+        rate in 100..5_000_u64,
+        burst in 20..2_000_u64,
+        workers in 1..5_usize,
+        busy in 1..5_usize,
+        cost in 1..4_u64,
+    ) {
+        let memory = Memory::default();
+        let limit = limit("all", rate, burst);
+        let mut limiters = vec![Limiter::default(); workers];
+        let (mut passed, seconds) = (Passed::default(), 2);
+        // Demand comes unevenly: the busy workers ask all the time, the others once in a while.
+        for tick in 0..seconds * 1_000 {
+            let now = START + tick * MILLISECOND;
+            for (worker, limiter) in limiters.iter_mut().enumerate() {
+                if worker >= busy && tick % 400 != 0 {
+                    continue;
+                }
+                while let Answer::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", cost)], now) {
+                    passed.0.push((now, cost));
+                }
+            }
+            if tick % 200 == 0 {
+                limiters.iter_mut().for_each(|limiter| limiter.sweep(&memory, now));
+            }
+        }
+        let wanted = rate * seconds;
+        prop_assert!(passed.sum() * 100 >= wanted * 98, "{} of {wanted}", passed.sum());
+        prop_assert!(passed.sum() <= wanted + burst);
+    }
+}
+
+#[test]
+fn a_hot_key_asks_shared_memory_seldom() {
+    struct Counted(Memory, Cell<u32>);
+    impl SharedMemory for Counted {
+        fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+            self.1.set(self.1.get() + 1);
+            self.0.get(key)
+        }
+        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+            self.0.set(key, value, version)
+        }
+    }
+    let memory = Counted(Memory::default(), Cell::new(0));
+    let limit = limit("all", 10_000, 20_000);
+    let mut limiter = Limiter::default();
+    for request in 0..10_000 {
+        let now = START + request * 200_000;
+        assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], now), Answer::Paid(_)));
+    }
+    // Half of the rate is asked for; a loan is what comes in within 50 ms, which is 500 tokens.
+    assert!(memory.1.get() <= 40, "{} round trips", memory.1.get());
+}
+
+#[test]
+fn who_is_refused_asks_shared_memory_no_more_until_there_may_be_something() {
+    let memory = Memory::default();
+    let limit = limit("all", 10, 1);
+    let mut limiter = Limiter::default();
+    let mut ask = |now: u64| limiter.ask(&memory, &[charge(&limit, "a", 1)], now);
+    assert!(matches!(ask(START), Answer::Paid(_)));
+    let wait = |throttle| Answer::Refused { index: 0, throttle };
+    let in_ms = |wait: i64| Throttle::Wait { wait: Millis(wait), left: 0 };
+    assert_eq!(ask(START), wait(in_ms(100)));
+    memory.values.borrow_mut().clear();
+    assert_eq!(ask(START + 40 * MILLISECOND), wait(in_ms(60)), "from memory of its own");
+    assert!(matches!(ask(START + 100 * MILLISECOND), Answer::Paid(_)));
+}
+
+#[test]
+fn idle_tokens_go_back_to_the_bucket() {
+    let memory = Memory::default();
+    let limit = limit("all", 1_000, 200);
+    let mut limiters = [Limiter::default(), Limiter::default()];
+    let mut now = START;
+    for _ in 0..40 {
+        assert!(matches!(limiters[0].ask(&memory, &[charge(&limit, "a", 1)], now), Answer::Paid(_)));
+        now += MILLISECOND;
+    }
+    // Long enough to be idle and to fill the bucket, but for what is lent.
+    now += 300 * MILLISECOND;
+    let whole = [charge(&limit, "a", 200)];
+    assert!(matches!(limiters[1].ask(&memory, &whole, now), Answer::Refused { .. }), "some of it is lent");
+    limiters[0].sweep(&memory, now);
+    assert!(limiters[0].is_idle());
+    now += 20 * MILLISECOND;
+    limiters[1] = Limiter::default();
+    assert!(matches!(limiters[1].ask(&memory, &whole, now), Answer::Paid(_)));
+}
+
+#[test]
+fn a_changed_limit_finds_its_buckets_as_full_in_proportion_as_they_were() {
+    let memory = Memory::default();
+    let mut limiter = Limiter::default();
+    let pass = |limiter: &mut Limiter, limit: &Limit, now: u64| {
+        let mut count = 0;
+        while let Answer::Paid(_) = limiter.ask(&memory, &[charge(limit, "a", 1)], now) {
+            count += 1;
+        }
+        count
+    };
+    let old = limit("all", 1, 100);
+    for _ in 0..75 {
+        limiter.ask(&memory, &[charge(&old, "a", 1)], START);
+    }
+    // A quarter is left, less what the worker had in hand under the old terms.
+    let left = pass(&mut limiter, &limit("all", 7, 1_000), START);
+    assert!((240..=250).contains(&left), "{left} of 250");
+    assert_eq!(pass(&mut limiter, &limit("all", 1, 10), START), 0);
+    assert_eq!(pass(&mut limiter, &limit("another", 1, 10), START), 10);
+}
+
+#[test]
+fn two_workers_that_make_a_bucket_at_once_lose_nothing() {
+    /// Before the first write, another worker takes a token.
+    struct Raced<'m> {
+        memory: &'m Memory,
+        rival: Cell<Option<Limiter>>,
+        limit: &'m Limit,
+    }
+    impl SharedMemory for Raced<'_> {
+        fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+            self.memory.get(key)
+        }
+        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+            if let Some(mut rival) = self.rival.take() {
+                let answer = rival.ask(self.memory, &[charge(self.limit, "a", 1)], START);
+                assert!(matches!(answer, Answer::Paid(_)));
+            }
+            self.memory.set(key, value, version)
+        }
+    }
+    let (memory, limit) = (Memory::default(), limit("all", 1, 2));
+    let raced = Raced { memory: &memory, rival: Cell::new(Some(Limiter::default())), limit: &limit };
+    let mut limiter = Limiter::default();
+    let mut passed = 1;
+    while let Answer::Paid(_) = limiter.ask(&raced, &[charge(&limit, "a", 1)], START) {
+        passed += 1;
+    }
+    assert_eq!(passed, 2);
+}
+
+#[test]
+fn a_bucket_that_too_many_write_at_once_lets_nothing_through_and_counts_it() {
+    let (memory, limit) = (Memory::default(), limit("all", 1, 2));
+    let mut limiter = Limiter::default();
+    limiter.ask(&memory, &[charge(&limit, "a", 1)], START);
+    memory.rivals.set(3);
+    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Answer::Paid(_)), "three rivals");
+    memory.rivals.set(1_000);
+    let mut other = Limiter::default();
+    assert!(matches!(other.ask(&memory, &[charge(&limit, "a", 1)], START + SECOND), Answer::Refused { .. }));
+    assert_eq!(other.trouble().contended, 1);
+    assert_eq!(other.trouble().contended, 0);
+}
+
+#[test]
+fn what_is_charged_after_the_fact_makes_the_next_ones_wait() {
+    let (memory, limit) = (Memory::default(), limit("all", 10, 10));
+    let mut limiter = Limiter::default();
+    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Answer::Paid(_)));
+    limiter.charge(&memory, &charge(&limit, "a", 31), START);
+    let refused = |now: u64| Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], now);
+    let Answer::Refused { throttle: Throttle::Wait { wait, left: 0 }, .. } = refused(START) else { panic!() };
+    assert_eq!(wait, Millis(2_300));
+    assert!(matches!(refused(START + 2_300 * MILLISECOND), Answer::Paid(_)));
+}
+
+#[test]
+fn bytes_that_are_no_slot_are_an_empty_one() {
+    let limit = limit("all", 1, 3);
+    for bytes in [&b"\x02"[..], b"\x01", b"\x01abc", &[1; 17], &[1; 60], &[0xFF; 4_000]] {
+        let memory = Memory::default();
+        let mut limiter = Limiter::default();
+        limiter.ask(&memory, &[charge(&limit, "a", 1)], START);
+        let key = memory.values.borrow().keys().next().cloned().unwrap();
+        memory.values.borrow_mut().insert(key, (bytes.to_vec(), 7));
+        // Whatever it says, it is read without harm, and written whole again.
+        Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], START + 100_000 * SECOND);
+    }
+}

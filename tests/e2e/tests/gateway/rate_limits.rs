@@ -1,0 +1,250 @@
+//! Limits in real Envoy: what a client sees, what is charged, and that both workers keep one count.
+
+use e2e::client::Http1Client;
+use e2e::gateway::{Gateway, in_both_modes};
+use e2e::message::Message;
+use e2e::request::{REQUEST_ID, Request};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// A rate that brings nothing in while a test runs, so that the burst alone decides.
+const SLOW: &str = "1/h";
+
+fn publish(tenant: &str, topic: &str, messages: usize) -> Vec<u8> {
+    let message = json!({ "body": "x" });
+    let body = json!({ "messages": vec![message; messages] }).to_string();
+    Request::new("POST", &format!("/tmq/v1/topics/{topic}/messages"))
+        .header("x-dingtalk-mq-appkey", tenant)
+        .header("content-type", "application/json")
+        .body(body)
+}
+
+fn with_limits(limits: Value) -> impl Fn(e2e::gateway::Setup) -> e2e::gateway::Setup {
+    move |setup| setup.policy(|policy| policy["limits"] = limits.clone())
+}
+
+/// Sends a request and says whether it went on; one that did is taken from the upstream.
+async fn passes(gateway: &Gateway, request: &[u8]) -> bool {
+    let response = gateway.guarded(request).await;
+    match response.head.status() {
+        200 => {
+            gateway.upstream.take().await;
+            true
+        }
+        429 => false,
+        status => panic!("status {status}: {response:?}"),
+    }
+}
+
+async fn passed_of(gateway: &Gateway, request: &[u8], times: usize) -> usize {
+    let mut passed = 0;
+    for _ in 0..times {
+        passed += usize::from(passes(gateway, request).await);
+    }
+    passed
+}
+
+#[tokio::test]
+async fn who_is_over_a_limit_is_told_in_the_dialects_form_when_to_come_back() {
+    let limits = json!([
+        { "name": "publish-per-tenant", "operations": ["publish"], "key": ["tenant"], "rate": "2/m", "burst": 3 }
+    ]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        let request = publish("app-1", "orders", 1);
+        assert_eq!(passed_of(gateway, &request, 3).await, 3, "the burst");
+        let response = gateway.guarded(&request).await;
+        assert_eq!(response.head.status(), 429, "{response:?}");
+        let header = |name: &str| response.header(name).unwrap_or_else(|| panic!("{name}: {response:?}"));
+        assert_eq!(header("x-ackguard"), "reject; limit=publish-per-tenant; policy=1");
+        assert_eq!(header("ratelimit-policy"), "\"publish-per-tenant\";q=2;w=60");
+        assert_eq!(header("x-dingtalk-mq-request-id"), REQUEST_ID);
+        let error: Value = serde_json::from_str(&response.text()).expect("JSON");
+        assert_eq!(error["code"], "Throttled");
+        // A token comes in each 30 s, and the first of them began when the burst did.
+        let wait = error["retryAfterMs"].as_u64().expect("a number");
+        assert!((1..=30_000).contains(&wait), "{wait}");
+        let seconds: u64 = header("retry-after").parse().expect("seconds");
+        assert_eq!(seconds, wait.div_ceil(1_000));
+        assert_eq!(header("ratelimit"), format!("\"publish-per-tenant\";r=0;t={seconds}"));
+        // Another tenant has a bucket of its own; another operation is not limited.
+        assert!(passes(gateway, &publish("app-2", "orders", 1)).await);
+        let ack = Request::consumer("g", "ack").header("x-dingtalk-mq-appkey", "app-1").body("{\"receipts\":[]}");
+        assert!(passes(gateway, &ack).await);
+        assert_eq!(gateway.count("ackguard_limited_total.limit.publish-per-tenant").await, 1);
+        let count =
+            |decision: &str| format!("ackguard_requests_total.dialect.tmq.operation.publish.decision.{decision}");
+        assert_eq!(gateway.count(&count("pass")).await, 4);
+        assert_eq!(gateway.count(&count("reject")).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_publish_costs_as_many_messages_or_bytes_as_it_has() {
+    let limits = json!([
+        { "name": "messages", "operations": ["publish"], "key": ["topic"], "rate": SLOW, "burst": 20, "cost": "messages" },
+        { "name": "bytes", "operations": ["publish"], "key": ["tenant"], "rate": "1000/h", "burst": 1000, "cost": "bytes" },
+    ]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        assert!(passes(gateway, &publish("a", "orders", 16)).await);
+        assert!(!passes(gateway, &publish("a", "orders", 5)).await, "21 messages");
+        assert!(passes(gateway, &publish("a", "orders", 4)).await, "what was refused cost nothing");
+        // More than the bucket ever holds: no waiting helps.
+        let response = gateway.guarded(&publish("a", "stock", 21)).await;
+        assert_eq!(response.head.status(), 413, "{response:?}");
+        assert_eq!(response.header("retry-after"), None);
+        assert!(
+            response.text().contains("costs 21; the limit messages of policy 1 lets 20 pass at once"),
+            "{response:?}"
+        );
+        // Bytes: a body of 400 with a length, and the same in chunks whose length nobody tells.
+        let body = json!({ "messages": [{ "body": "x".repeat(400 - 27) }] }).to_string();
+        let request = Request::new("POST", "/tmq/v1/topics/t1/messages").header("x-dingtalk-mq-appkey", "b");
+        assert!(passes(gateway, &request.body(&body)).await);
+        assert!(passes(gateway, &request.chunked([body.as_bytes()])).await);
+        assert!(!passes(gateway, &request.body(&body)).await);
+        assert!(!passes(gateway, &request.chunked([body.as_bytes()])).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_limits_must_agree_and_none_is_charged_when_one_does_not() {
+    let limits = json!([
+        { "name": "wide", "operations": ["any"], "key": ["tenant"], "rate": SLOW, "burst": 5 },
+        { "name": "narrow", "operations": ["publish"], "key": ["tenant", "topic"], "rate": SLOW, "burst": 2 },
+    ]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        assert_eq!(passed_of(gateway, &publish("a", "orders", 1), 6).await, 2, "the narrow one");
+        assert_eq!(passed_of(gateway, &publish("a", "stock", 1), 6).await, 2, "narrow, of another topic");
+        assert_eq!(
+            passed_of(gateway, &publish("a", "prices", 1), 3).await,
+            1,
+            "what the refused ones left of the wide one"
+        );
+        assert_eq!(gateway.count("ackguard_limited_total.limit.narrow").await, 8);
+        assert_eq!(gateway.count("ackguard_limited_total.limit.wide").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_limit_in_shadow_counts_and_logs_only() {
+    let limits = json!([
+        { "name": "tried", "operations": ["publish"], "key": ["tenant"], "rate": SLOW, "burst": 2, "over": "shadow" },
+        { "name": "held", "operations": ["publish"], "key": ["tenant"], "rate": SLOW, "burst": 4 },
+    ]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        assert_eq!(passed_of(gateway, &publish("a", "orders", 1), 6).await, 4);
+        assert_eq!(gateway.count("ackguard_shadow_limited_total.limit.tried").await, 2);
+        assert_eq!(gateway.count("ackguard_limited_total.limit.held").await, 2);
+        let count = |decision: &str| {
+            format!("ackguard_shadow_requests_total.scope.limit.dialect.tmq.operation.publish.decision.{decision}")
+        };
+        assert_eq!(gateway.count(&count("pass")).await, 2);
+        assert_eq!(gateway.count(&count("would_reject")).await, 2);
+        let log = gateway.envoy.log();
+        let line = "ackguard: shadow limit: publish: reject; limit=tried; policy=1";
+        assert_eq!(log.lines().filter(|found| found.contains(line)).count(), 2, "{log}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_of_grpc_is_told_by_the_status_of_grpc() {
+    let limits = json!([{ "name": "one", "operations": ["publish"], "rate": SLOW, "burst": 1 }]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        let request =
+            Request::new("POST", "/tmq/v1/topics/t/messages").header("content-type", "application/grpc+proto");
+        let request = request.body("{}");
+        assert!(passes(gateway, &request).await);
+        let response: Message = gateway.guarded(&request).await;
+        assert_eq!(response.head.status(), 200, "{response:?}");
+        assert_eq!(response.header("grpc-status").as_deref(), Some("8"), "{response:?}");
+        assert!(response.header("grpc-message").is_some_and(|text| text.contains("Throttled")), "{response:?}");
+        assert!(response.header("retry-after").is_some(), "{response:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_counted_is_as_undecidable_as_any() {
+    let limits = json!([
+        { "name": "messages", "operations": ["publish"], "rate": SLOW, "burst": 50, "cost": "messages" }
+    ]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        let request = Request::new("POST", "/tmq/v1/topics/t/messages");
+        for (body, message) in [
+            ("[]", "the body is not a JSON object"),
+            ("{\"messages\":7}", "messages: not a list"),
+            ("{\"messages\":[],\"messages\":[]}", "messages: stands more than once"),
+        ] {
+            let response = gateway.guarded(&request.body(body)).await;
+            assert_eq!(response.head.status(), 400, "{body}: {response:?}");
+            assert!(response.text().contains(message), "{body}: {response:?}");
+        }
+        assert_eq!(gateway.count("ackguard_limited_total.limit.messages").await, 0);
+    })
+    .await;
+}
+
+/// Whoever sends, and through whichever worker: of a burst of n, n pass, from the very first requests on.
+#[tokio::test]
+async fn two_workers_keep_one_count_from_the_first_request_on() {
+    const BURST: usize = 40;
+    let limits = json!([{ "name": "all", "operations": ["publish"], "key": ["tenant"], "rate": SLOW, "burst": BURST }]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        let mut both = 0;
+        for round in 0..8 {
+            let before = gateway.connections().await;
+            let request = publish(&format!("app-{round}"), "orders", 1);
+            // Each on a connection of its own, all at once.
+            let mut sent = JoinSet::new();
+            for _ in 0..BURST * 3 {
+                let (address, request) = (gateway.envoy.guarded(), request.clone());
+                sent.spawn(async move {
+                    let mut client = Http1Client::open(address).await;
+                    client.send(&request).await;
+                    client.response_to("POST").await
+                });
+            }
+            let responses = sent.join_all().await;
+            let passed = responses.iter().filter(|response| response.head.status() == 200).count();
+            assert_eq!(passed, BURST, "round {round}");
+            for _ in 0..passed {
+                gateway.upstream.take().await;
+            }
+            let after = gateway.connections().await;
+            both += usize::from(before.iter().zip(&after).all(|(before, after)| before < after));
+        }
+        assert!(both > 0, "every worker took part in some round");
+        assert_eq!(gateway.count("ackguard_limit_contention_total").await, 0);
+    })
+    .await;
+}
+
+/// Made-up tenants by the thousands take no more memory than a few, and whoever had used up a burst gets no new one.
+#[tokio::test]
+async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
+    let limits = json!([{ "name": "all", "operations": ["publish"], "key": ["tenant"], "rate": SLOW, "burst": 2 }]);
+    in_both_modes(with_limits(limits), async |gateway| {
+        let victim = publish("the-one", "orders", 1);
+        assert_eq!(passed_of(gateway, &victim, 3).await, 2);
+        let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+        let mut passed = 0;
+        for made_up in 0..12_000 {
+            // Names as long as are read: fewer than 20 fit into a slot.
+            let tenant = format!("{made_up:06}{}", "x".repeat(250));
+            client.send(&publish(&tenant, "orders", 1)).await;
+            let response = client.response_to("POST").await;
+            if response.head.status() == 200 {
+                gateway.upstream.take().await;
+                passed += 1;
+            }
+        }
+        assert!(passed > 0);
+        assert!(gateway.count("ackguard_evictions_total.table.limits").await > 0);
+        assert_eq!(passed_of(gateway, &victim, 2).await, 0);
+    })
+    .await;
+}
