@@ -5,9 +5,9 @@ use crate::limit::bill::Charge;
 use crate::limit::fleet::{Answer, Call, Demand, Over};
 use crate::limit::{Paid, Terms, Trouble};
 use crate::operation::Millis;
+use crate::policy::Policy;
 use crate::policy::limit::{Limit, Reach};
 use crate::policy::verdict::{Quota, Refusal, Throttle};
-use crate::policy::Policy;
 
 use super::limits::{Limits, Tried, told};
 use super::{Effect, Guarded, Judgement};
