@@ -29,7 +29,7 @@ use super::host::Host;
 const GRACE: u64 = 100;
 /// Five calls in a row without an answer, and none is made for five seconds, by each worker for itself.
 const BREAKER: Settings = Settings { trip_after: 5, open_for: 5_000 };
-/// gRPC's status of a call whose time is over.
+/// gRPC's status of a call whose time is over, where the service says so itself.
 const DEADLINE_EXCEEDED: u32 = 4;
 
 thread_local! {
@@ -53,6 +53,7 @@ pub(super) struct Asking {
     call: Call,
     token: u32,
     permit: Permit,
+    since: u64,
     _place: Place,
 }
 
@@ -69,7 +70,7 @@ pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call:
         host.count(Counter::FleetCalls(FleetResult::Open));
         return Err(call);
     };
-    let timeout = u64::try_from(call.timeout.0).unwrap_or(1).max(1);
+    let timeout = timeout(&call);
     let made = target(&call.cluster)
         .and_then(|target| host.call(&target, SERVICE, METHOD, &call.message, Duration::from_millis(timeout)));
     let Some(token) = made else {
@@ -78,7 +79,7 @@ pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call:
     };
     let wait = Wait { exchange: exchange.clone(), since: now, most: timeout.saturating_add(GRACE) };
     WAITING.with_borrow_mut(|waiting| waiting.insert(id, wait));
-    Ok(Asking { host, call, token, permit, _place: Place(id) })
+    Ok(Asking { host, call, token, permit, since: now, _place: Place(id) })
 }
 
 /// Lets each exchange go on whose wait is over. The root calls it at each of its ticks, as the last thing: the host's calls
@@ -115,10 +116,11 @@ impl Asking {
     /// # Errors
     /// The call, where that tells nothing.
     pub(super) fn answered(self, status: u32, size: usize) -> Result<(Call, Answer), Call> {
-        let Asking { host, call, permit, .. } = self;
+        let Asking { host, call, permit, since, .. } = self;
         let answer = match status {
             0 => call.read(&host.call_response(size)).map_err(|_| FleetResult::Error),
             DEADLINE_EXCEEDED => Err(FleetResult::Timeout),
+            _ if is_over(&call, host.now().saturating_sub(since)) => Err(FleetResult::Timeout),
             _ => Err(FleetResult::Error),
         };
         match answer {
@@ -141,6 +143,17 @@ impl Asking {
         unanswered(host, &call, permit, FleetResult::Timeout);
         call
     }
+}
+
+/// Whether a call that failed after so many milliseconds did so because its time was over. Envoy ends it as if the service
+/// were unavailable, by a timer that may be some per cent early against the clock that is read here.
+fn is_over(call: &Call, millis: u64) -> bool {
+    millis >= timeout(call) * 7 / 8
+}
+
+/// A call's time-out in milliseconds; 0 would mean none to Envoy.
+fn timeout(call: &Call) -> u64 {
+    u64::try_from(call.timeout.0).unwrap_or(1).max(1)
 }
 
 impl Drop for Place {

@@ -59,7 +59,7 @@ async fn one_call_asks_for_all_limits_and_each_costs_what_it_says() {
             with("messages", "cost", "messages"),
             fleet("requests", "reject"),
             with("bytes", "cost", "bytes"),
-            { "name": "here", "operations": ["publish"], "rate": "1/h", "burst": 100 },
+            { "name": "here", "operations": ["publish"], "rate": "10/h", "burst": 100 },
         ]);
         let gateway = asking(mode, &[service.address()], limits).start().await;
         assert!(passes(&gateway, "a", 16).await);
