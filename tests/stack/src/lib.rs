@@ -26,6 +26,7 @@
 mod admin;
 mod bootstrap;
 mod broker;
+mod clock;
 mod detached;
 mod envoy;
 mod failure;
@@ -38,9 +39,10 @@ mod wait;
 
 pub use admin::AdminError;
 pub use bootstrap::{
-    Bootstrap, BootstrapError, HostMode, Protocol, http_connection_manager, listener, move_into_place,
+    Bootstrap, BootstrapError, HostMode, Protocol, cluster, http_connection_manager, listener, move_into_place,
 };
 pub use broker::{Broker, BrokerOptions, Semantics};
+pub use clock::Clock;
 pub use detached::{Detached, DetachedError, Endpoints};
 pub use envoy::{Envoy, Workers};
 pub use failure::{Log, StartFailure};

@@ -6,6 +6,7 @@ mod configurations;
 mod disconnects;
 mod explained;
 mod fleet;
+mod health;
 mod hostile;
 mod http2;
 mod incident;
