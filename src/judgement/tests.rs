@@ -206,7 +206,7 @@ fn limits(over: &str, other: &str) -> Value {
     json!([
         { "name": "tried", "operations": ["any"], "key": ["tenant"], "rate": "5/s", "burst": 6, "cost": "messages",
           "over": over },
-        { "name": "other", "operations": ["publish"], "rate": "20/s", "burst": 10, "over": other },
+        { "name": "other", "operations": ["any"], "rate": "20/s", "burst": 10, "over": other },
     ])
 }
 

@@ -94,7 +94,7 @@ fn machines_get_the_limits_too() {
     let names: Vec<&str> = limits.iter().filter_map(|limit| limit["limit"].as_str()).collect();
     assert_eq!((names, &publish["decision"]), (vec!["publish-per-tenant", "publish-at-once", "fleet"], &"pass".into()));
     let first = serde_json::json!({
-        "limit": "publish-per-tenant", "line": 9, "key": {"tenant": "pay-7", "topic": "orders"}, "cost": 1,
+        "limit": "publish-per-tenant", "line": 11, "key": {"tenant": "pay-7", "topic": "orders"}, "cost": 1,
         "unit": "messages", "rate": "1000/s", "burst": 2000, "global": null, "over": "reject", "refused": null,
     });
     assert_eq!(limits[0], first);

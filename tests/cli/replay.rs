@@ -105,6 +105,43 @@ fn tokens_come_back_as_time_passes_in_the_capture() {
     assert_eq!(published(&unordered), [("a".to_owned(), 2, 1)]);
 }
 
+/// What is in flight comes from the answers: pulls begin leases, acks and time end them.
+#[test]
+fn a_group_is_held_to_its_bound_by_what_the_capture_s_answers_say() {
+    let policy = "apiVersion: ackguard/v1\ntraffic: [{ match: { path: '/*' }, dialect: tmq }]\n\
+                  defaults: { max_in_flight: 3 }\n";
+    let exchange = |second: u32, action: &str, request: Value, response: Value| {
+        let time = format!("2026-11-24T12:00:{second:02}Z");
+        let target = format!("/tmq/v1/groups/g/consumers/c:{action}");
+        let request = json!({"method": "POST", "target": target, "body_text": request.to_string()});
+        let response = json!({"status": 200, "body_text": response.to_string()});
+        format!("{}\n", json!({"time": time, "request": request, "response": response}))
+    };
+    let pull = |second: u32, messages: u32, receipts: &[&str]| {
+        let message = |receipt: &&str| json!({"receipt": receipt, "ackTimeout": 10_000});
+        let brought: Vec<Value> = receipts.iter().map(message).collect();
+        exchange(second, "pull", json!({"maxMessages": messages, "waitMs": 0}), json!({"messages": brought}))
+    };
+    let capture = [
+        pull(0, 2, &["a", "b"]),
+        pull(1, 2, &["c"]),
+        pull(2, 1, &[]),
+        exchange(3, "ack", json!({"receipts": ["a"]}), json!({"acked": ["a"], "failed": []})),
+        pull(4, 1, &["d"]),
+        pull(20, 3, &[]),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, policy).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let report = run(command("replay", &["replay", file, "-", "--json"]), capture.concat().as_bytes()).json();
+    let expected = json!([{
+        "limit": "max_in_flight", "tenant": "anonymous", "operation": "tmq pull",
+        "pass": 3, "edit": 1, "reject": 1, "would_edit": 0, "would_reject": 0,
+    }]);
+    assert_eq!(report["policy"]["limits"], expected);
+}
+
 #[test]
 fn a_limit_by_client_takes_the_address_that_the_last_proxy_noted() {
     let policy = "apiVersion: ackguard/v1\ntraffic: [{ match: { path: '/*' }, dialect: tmq }]\n\

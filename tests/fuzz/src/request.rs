@@ -1,13 +1,33 @@
 //! The law of requests, through the T-MQ dialect and a policy.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use ackguard::dialect::Dialect;
 use ackguard::http::{Reply, RequestHead};
 use ackguard::judgement::{Effect, Entry, Guarded, Judgement, Ruling, enter, judge};
+use ackguard::limit::Limiter;
 use ackguard::operation::{Field, Topic};
 use ackguard::policy::Policy;
 use ackguard::policy::rollout::Side;
 use ackguard::policy::verdict::Outcome;
+use ackguard::shared_memory::SharedMemory;
 use serde_json::{Map, Value};
+
+/// Shared memory of one thread.
+#[derive(Default)]
+struct Memory(RefCell<HashMap<String, Vec<u8>>>);
+
+impl SharedMemory for Memory {
+    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+        (self.0.borrow().get(key).cloned().unwrap_or_default(), None)
+    }
+
+    fn set(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
+        self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
+        true
+    }
+}
 
 thread_local! {
     static POLICIES: [Policy; 4] = policies();
@@ -34,7 +54,10 @@ fn policies() -> [Policy; 4] {
                     {{"name":"a","match":{{"topic":"a*","group":"*b?","tenant":"P*"}},"auto_ack":"rewrite"}},
                     {{"name":"b","match":{{"topic":"*e*"}},"mode":"shadow","ack_timeout":{{"max":"20s"}}}}],
                 "rollout":{{"candidate":{{"version":"2","defaults":{{"ack_timeout":{{"min":"9s"}},"auto_ack":"rewrite"}}}},
-                    "stages":[{{"percent":50}}]}}}}"#
+                    "stages":[{{"percent":50}}]}},
+                "limits":[
+                    {{"name":"m","operations":["any"],"key":["tenant","topic"],"rate":"1/s","burst":2,"cost":"messages"}},
+                    {{"name":"b","operations":["publish","ack"],"rate":"9/s","cost":"bytes","over":"shadow"}}]}}"#
         );
         Policy::parse(document.as_bytes()).unwrap_or_else(|faults| panic!("{faults}"))
     })
@@ -58,7 +81,7 @@ pub fn request(input: &[u8]) {
     let _: Option<_> = Dialect::Tmq.subscribed(body);
     POLICIES.with(|policies| {
         for policy in policies {
-            let Entry::Guarded(guarded) = enter(policy, &head, |_| None) else { return };
+            let Entry::Guarded(guarded) = enter(policy, &head, |_| None) else { continue };
             for side in [Side::Current, Side::Candidate, Side::Tried] {
                 judged(policy, &guarded, side, body);
             }
@@ -68,7 +91,14 @@ pub fn request(input: &[u8]) {
 
 fn judged(policy: &Policy, guarded: &Guarded, side: Side, body: &[u8]) {
     let rejudge = |body| judge(policy, guarded, side, Ok(body), || Some(Topic("able".to_owned())));
-    let judgement = rejudge(body);
+    let mut judgement = rejudge(body);
+    let (mut limiter, memory) = (Limiter::default(), Memory::default());
+    judgement.ask_limits(policy, guarded, &mut limiter, &memory, || 1_790_000_000_000_000_000);
+    if let Some(refused) = &judgement.limits.refused
+        && let Effect::Answer(reply) = &refused.effect
+    {
+        answer(reply);
+    }
     for line in judgement.log() {
         assert!(!line.contains(char::is_control), "{line:?} is more than a line of a log");
     }

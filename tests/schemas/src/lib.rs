@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use istio_api_rs::extensions::v1alpha1::wasm_plugin::WasmPlugin;
+pub use istio_api_rs::networking::v1::destination_rule::DestinationRule;
 pub use istio_api_rs::networking::v1alpha3::envoy_filter::EnvoyFilter;
 pub use k8s_openapi::api::apps::v1::Deployment;
 pub use k8s_openapi::api::core::v1::ConfigMap;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use schemas::{ConfigMap, Deployment, EnvoyFilter, WasmPlugin, check};
+use schemas::{ConfigMap, Deployment, DestinationRule, EnvoyFilter, WasmPlugin, check};
 use serde_json::{Value, json};
 use stack::{program, root};
 
@@ -30,6 +30,7 @@ fn render(arguments: &[&str]) -> Value {
 fn the_shipped_objects_fit_their_definitions() {
     assert_eq!(check::<WasmPlugin>(&shipped("istio/wasm-plugin.yaml")), Ok(()));
     assert_eq!(check::<EnvoyFilter>(&shipped("istio/envoy-filter.yaml")), Ok(()));
+    assert_eq!(check::<DestinationRule>(&shipped("istio/destination-rule.yaml")), Ok(()));
     assert_eq!(check::<ConfigMap>(&shipped("kubernetes/config-map.yaml")), Ok(()));
     assert_eq!(check::<Deployment>(&shipped("kubernetes/deployment.yaml")), Ok(()));
 }

@@ -123,8 +123,18 @@ impl Bootstrap {
 
     /// Sets the upstream of both listeners.
     #[must_use]
-    pub fn upstream(mut self, address: SocketAddr, protocol: Protocol) -> Self {
-        *self.endpoint() = json!({ "address": address.ip().to_string(), "port_value": address.port() });
+    pub fn upstream(self, address: SocketAddr, protocol: Protocol) -> Self {
+        self.upstreams(&[address], protocol)
+    }
+
+    /// Sets the upstreams that both listeners share their requests out to.
+    #[must_use]
+    pub fn upstreams(mut self, addresses: &[SocketAddr], protocol: Protocol) -> Self {
+        let endpoint = |address: &SocketAddr| {
+            let socket = json!({ "address": address.ip().to_string(), "port_value": address.port() });
+            json!({ "endpoint": { "address": { "socket_address": socket } } })
+        };
+        self.cluster()["load_assignment"]["endpoints"][0]["lb_endpoints"] = addresses.iter().map(endpoint).collect();
         let options = match protocol {
             Protocol::Http1 => json!({ "http_protocol_options": { "enable_trailers": true } }),
             Protocol::Http2 => json!({ "http2_protocol_options": {} }),
@@ -176,7 +186,16 @@ impl Bootstrap {
         self.edit_policy(|policy| policy["host"]["headers"] = headers.into())
     }
 
-    /// Changes anything else in the document; [`listener`] and [`http_connection_manager`] find their way in it.
+    /// Sends no health checks, for an upstream that answers or counts requests in its own way. All the rest of what the
+    /// shipped file does about a broker that fails stays.
+    #[must_use]
+    pub fn without_health_checks(mut self) -> Self {
+        self.cluster()["health_checks"] = json!([]);
+        self
+    }
+
+    /// Changes anything else in the document; [`listener`], [`http_connection_manager`] and [`cluster`] find their way
+    /// in it.
     #[must_use]
     pub fn with(mut self, edit: impl FnOnce(&mut Value)) -> Self {
         edit(&mut self.document);
@@ -237,7 +256,7 @@ impl Bootstrap {
     }
 
     fn cluster(&mut self) -> &mut Value {
-        named(&mut self.document["static_resources"]["clusters"], CLUSTER)
+        cluster(&mut self.document)
     }
 
     fn endpoint(&mut self) -> &mut Value {
@@ -281,6 +300,14 @@ pub fn listener<'a>(document: &'a mut Value, name: &str) -> &'a mut Value {
 /// Where it is not there.
 pub fn http_connection_manager<'a>(document: &'a mut Value, name: &str) -> &'a mut Value {
     &mut listener(document, name)["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
+/// The cluster of the upstreams.
+///
+/// # Panics
+/// Where it is not there.
+pub fn cluster(document: &mut Value) -> &mut Value {
+    named(&mut document["static_resources"]["clusters"], CLUSTER)
 }
 
 fn position(list: &Value, name: &str) -> Option<usize> {

@@ -181,8 +181,8 @@ fn explain<'e>(args: &Args, stage: Option<usize>, loaded: &'e Loaded<'e>, reques
     let topic = args.topic.clone().map(Topic);
     let mut gateway = Gateway::new(policy, stage);
     let mut judged = gateway.judge(&head, &request.body, property, topic.as_ref());
-    // At any time: nothing was charged before.
-    gateway.limit(&mut judged, 0);
+    // At any time: nothing was charged before, and the group holds nothing.
+    gateway.limit(&mut judged, &request.body, 0);
     Explained {
         loaded,
         request,

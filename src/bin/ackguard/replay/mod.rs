@@ -191,10 +191,11 @@ fn judge(gateway: &mut Gateway<'_>, exchange: &Exchange, tally: &mut Tally) -> O
     let head = exchange.head();
     let mut judged = gateway.judge(&head, &exchange.body, |path| property(&head, path), None);
     if let Some(time) = exchange.time {
-        gateway.limit(&mut judged, time);
+        gateway.limit(&mut judged, &exchange.body, time);
     }
     if let Some((status, answer)) = &exchange.response {
-        gateway.answered(&judged, *status, answer);
+        let policy = gateway.policy();
+        gateway.answered(&judged, || policy.tenant(&head, |path| property(&head, path)), *status, answer);
     }
     let told = told(gateway.policy(), &head, &judged, exchange.time.is_some())?;
     tally.add(&told);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ackguard::http::RequestHead;
 use ackguard::judgement::Judgement;
-use ackguard::operation::Millis;
+use ackguard::operation::{Field, Kind, Millis};
 use ackguard::policy::limit::Reach;
 use ackguard::policy::verdict::{Action, Outcome, Refusal, Throttle};
 use ackguard::policy::{Mode, Policy};
@@ -17,6 +17,9 @@ use crate::output::visible;
 const MAX_ROWS: usize = 10_000;
 /// What stands for the tenants beyond that.
 const OTHERS: &str = "(others)";
+
+/// What the bound of a group's leases is called among the limits.
+const IN_FLIGHT: &str = "max_in_flight";
 
 /// Every decision in the order of the columns.
 pub(super) const DECISIONS: [Decision; 5] =
@@ -140,7 +143,20 @@ fn limits(policy: &Policy, judgement: &Judgement<'_>) -> Vec<(String, Decision)>
             None => Decision::Pass,
         }
     };
-    asked.map(|limit| (limit.name.to_string(), says(&limit.name))).collect()
+    let limits = asked.map(|limit| (limit.name.to_string(), says(&limit.name)));
+    limits.chain(in_flight(judgement).map(|decision| (IN_FLIGHT.to_owned(), decision))).collect()
+}
+
+/// What the bound of its group's leases says of a pull, if it was asked.
+fn in_flight(judgement: &Judgement<'_>) -> Option<Decision> {
+    let ruling = judgement.ruling.as_ref()?;
+    ruling.rule.guard.max_in_flight.filter(|_| judgement.kind == Kind::Pull && judgement.limits.refused.is_none())?;
+    let actions = ruling.verdict.findings.iter().filter(|finding| finding.field == Field::MaxInFlight);
+    let outcome = match actions.map(|finding| finding.action).next() {
+        Some(_) => &ruling.verdict.outcome,
+        None => &Outcome::Pass,
+    };
+    Some(Decision::of(outcome, ruling.set.mode))
 }
 
 /// The settings that are against the policy, or why they cannot be read.

@@ -105,11 +105,15 @@ fn tally(tally: &Tally, out: &mut impl Write) -> io::Result<()> {
         print(table, None, 2, out)?;
     }
     if !tally.limits.is_empty() {
-        let columns = [0, 2, 4];
+        // Only a pull is cut to what its group may have in flight.
+        let some = |column: usize| tally.limits.values().any(|counts| counts.get(column) > Some(&0));
+        let columns: Vec<usize> =
+            (0..DECISIONS.len()).filter(|column| matches!(column, 0 | 2) || some(*column)).collect();
         let mut rows: Vec<_> = tally.limits.iter().collect();
         rows.sort_by_key(|(_, counts)| Reverse(changed(counts)));
-        let heads = ["limit", "tenant", "operation", "requests", "pass", "reject", "would_reject"];
-        let mut table = vec![heads.map(str::to_owned).to_vec()];
+        let decisions = columns.iter().filter_map(|column| DECISIONS.get(*column)).map(|decision| decision.name());
+        let heads = ["limit", "tenant", "operation", "requests"].into_iter().chain(decisions);
+        let mut table = vec![heads.map(str::to_owned).collect::<Vec<_>>()];
         for (names, counts) in rows {
             table.push(names.iter().cloned().chain(cells(counts, &columns)).collect());
         }
@@ -122,10 +126,11 @@ fn tally(tally: &Tally, out: &mut impl Write) -> io::Result<()> {
 /// What of the limits was not replayed.
 fn unasked(replayed: &Replayed<'_>, out: &mut impl Write) -> io::Result<()> {
     let policies = std::iter::once(replayed.loaded).chain(replayed.other.as_ref().map(|other| other.loaded));
+    let bounds = policies.clone().any(|loaded| loaded.policy.bounds_leases());
     let limits: Vec<&Limit> = policies.flat_map(|loaded| loaded.policy.limits()).collect();
     let (local, fleet): (Vec<&Limit>, Vec<&Limit>) =
         limits.into_iter().partition(|limit| matches!(limit.reach, Reach::Local { .. }));
-    if !local.is_empty() && replayed.untimed > 0 {
+    if (bounds || !local.is_empty()) && replayed.untimed > 0 {
         let untimed = output::count(clamped(replayed.untimed), "request");
         let of = if replayed.untimed == replayed.records { "the capture has no times" } else { "they have no time" };
         writeln!(out, "\nLimits were not asked for {untimed}: {of}.")?;

@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
-use super::{App, body, error, guard, json, page};
+use super::{App, body, error, guard, health, json, page};
 use crate::error::Error;
 
 /// The largest body of a request to the admin port, in bytes.
@@ -25,7 +25,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/admin/faults", get(list_faults).post(add_faults).delete(clear_faults))
         .route("/admin/faults/{id}", delete(remove_fault))
         .route("/metrics", get(metrics))
-        .route("/healthz", get(health))
+        .route(health::PATH, get(well))
         .merge(page::router())
         .fallback(async || error::response(&Error::NoRoute))
         .method_not_allowed_fallback(not_allowed)
@@ -42,17 +42,8 @@ async fn not_allowed(method: Method, uri: Uri) -> Response<Body> {
     error::response(&Error::Method { method: method.to_string(), allowed })
 }
 
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
-}
-
-/// Well while storage takes what is to be kept.
-async fn health(State(app): State<Arc<App>>) -> Response<Body> {
-    match app.broker.health() {
-        Ok(()) => json(StatusCode::OK, &Health { status: "ok" }),
-        Err(unwell) => error::response(&unwell),
-    }
+async fn well(State(app): State<Arc<App>>) -> Response<Body> {
+    app.health()
 }
 
 #[derive(Deserialize, Serialize)]

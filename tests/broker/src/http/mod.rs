@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod fault;
 mod guard;
 mod handler;
+mod health;
 pub(crate) mod metrics;
 mod operation;
 mod page;
@@ -78,9 +79,12 @@ impl Terms {
 }
 
 impl App {
-    /// Answers one request. Whatever becomes of it, the answer has a request id, says which version of the protocol it
-    /// is of, and is in the protocol's form.
+    /// Answers one request. Whatever becomes of an operation, the answer has a request id, says which version of the
+    /// protocol it is of, and is in the protocol's form.
     pub(crate) async fn serve(&self, request: Request<Body>, connection: &Connection) -> Response<Body> {
+        if request.uri().path() == health::PATH {
+            return self.health_check(request.method());
+        }
         let arrived = Instant::now();
         let id = self.request_ids.next();
         let route = Route::parse(request.method(), request.uri().path());

@@ -168,3 +168,16 @@ async fn metrics_and_health() {
         assert_eq!(answer.headers["allow"], allowed, "{path}");
     }
 }
+
+/// A gateway's health check has no credentials, meets no fault, and counts as no operation.
+#[tokio::test]
+async fn a_gateway_asks_for_health_where_it_sends_requests() {
+    let broker = Broker::start_with(Fixed, |config| config.credentials.add("app-a=hidden").unwrap()).await;
+    set(&broker, json!({ "operation": "any", "kind": "status", "status": 503 })).await;
+    let ask = async |method| broker.send(broker.listen, method, "/healthz", "").await;
+    assert_eq!(ask(Method::GET).await.ok(), json!({ "status": "ok" }));
+    assert_eq!(ask(Method::HEAD).await.status.as_u16(), 200);
+    assert_eq!(ask(Method::POST).await.headers["allow"], "GET, HEAD");
+    let metrics = broker.admin(Method::GET, "/metrics", "").await.text;
+    assert!(!metrics.contains("tmq_requests_total{"), "{metrics}");
+}

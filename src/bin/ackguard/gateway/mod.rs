@@ -1,18 +1,19 @@
 //! One gateway without Envoy: requests judged by the filter's own code, and what it remembers from one to the next.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+mod answers;
+mod memory;
 
 use ackguard::body;
 use ackguard::dialect::{Dialect, Route};
 use ackguard::http::RequestHead;
-use ackguard::json::Node;
-use ackguard::judgement::{self, Effect, Entry, Guarded, Judgement};
+use ackguard::judgement::{self, Entry, Guarded, Judgement};
 use ackguard::limit::Limiter;
-use ackguard::operation::{Kind, Topic};
+use ackguard::operation::Topic;
 use ackguard::policy::Policy;
-use ackguard::shared_memory::SharedMemory;
+use ackguard::policy::verdict::{Outcome, Refusal};
 use ackguard::subscriptions;
+
+use memory::Memory;
 
 /// How often a worker gives back what it has borrowed of a limit and not used, in nanoseconds.
 const SWEEP: u64 = 100_000_000;
@@ -84,8 +85,9 @@ impl<'p> Gateway<'p> {
         Judged::Guarded { guarded, judgement }
     }
 
-    /// Asks the limits for a judged request, at a time in Unix nanoseconds. The gateway's clock does not go back.
-    pub(crate) fn limit(&mut self, judged: &mut Judged<'p>, now: u64) {
+    /// Asks the limits, and the bound of what its group has in flight, for a judged request with this body. `now` is in
+    /// Unix nanoseconds; the gateway's clock does not go back.
+    pub(crate) fn limit(&mut self, judged: &mut Judged<'p>, bytes: &[u8], now: u64) {
         self.now = self.now.max(now);
         if self.now - self.swept >= SWEEP {
             self.swept = self.now;
@@ -93,27 +95,10 @@ impl<'p> Gateway<'p> {
         }
         if let Judged::Guarded { guarded, judgement } = judged {
             judgement.ask_limits(self.policy, guarded, &mut self.limiter, &self.memory, || self.now);
-        }
-    }
-
-    /// Learns from the answer to a request: which topic its consumer reads, and what it owes to the limits.
-    pub(crate) fn answered(&mut self, judged: &Judged<'_>, status: u16, answer: &[u8]) {
-        let Judged::Guarded { guarded, judgement } = judged else { return };
-        for owed in judgement.owes(self.policy) {
-            let bytes = u64::try_from(answer.len()).unwrap_or(u64::MAX);
-            if let Some(charge) = owed.due(self.policy, delivered(answer), bytes) {
-                self.limiter.charge(&self.memory, &charge, self.now);
+            judgement.ask_in_flight(guarded, bytes, &self.memory, || self.millis());
+            if judgement.is_refused() {
+                judgement.refund_limits(&mut self.limiter, &self.memory, || self.now);
             }
-        }
-        let Ok(operation) = &judgement.read else { return };
-        let is_success = (200..300).contains(&status);
-        if !self.policy.asks_topic() || operation.kind != Kind::Subscribe || !is_success {
-            return;
-        }
-        if let (Some(group), Some(topic)) = (&operation.group, &operation.topic)
-            && let Some(consumer) = guarded.dialect.subscribed(answer)
-        {
-            subscriptions::remember(&self.memory, &group.0, &consumer.0, &topic.0);
         }
     }
 
@@ -125,35 +110,6 @@ impl<'p> Gateway<'p> {
 
 /// Whether a rule refuses a request, so that no limit is asked.
 pub(crate) fn spares_limits(judgement: &Judgement<'_>) -> bool {
-    judgement.ruling.as_ref().is_some_and(|ruling| matches!(ruling.effect, Effect::Answer(_)))
-}
-
-/// How many messages the answer to a pull brings.
-fn delivered(answer: &[u8]) -> u64 {
-    let answer = Node::parse(answer).ok();
-    let messages = answer.as_ref().and_then(|answer| answer.member("messages")?.elements());
-    messages.map_or(0, |messages| u64::try_from(messages.len()).unwrap_or(u64::MAX))
-}
-
-/// Envoy's shared data, for one thread.
-#[derive(Debug, Default)]
-struct Memory(RefCell<HashMap<String, (Vec<u8>, u32)>>);
-
-impl SharedMemory for Memory {
-    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
-        match self.0.borrow().get(key) {
-            Some((value, version)) => (value.clone(), Some(*version)),
-            None => (Vec::new(), None),
-        }
-    }
-
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        let mut values = self.0.borrow_mut();
-        let held = values.get(key).map(|(_, held)| *held);
-        if held != version {
-            return false;
-        }
-        values.insert(key.to_owned(), (value.to_vec(), held.map_or(1, |held| held.wrapping_add(1))));
-        true
-    }
+    let outcome = judgement.ruling.as_ref().map(|ruling| &ruling.verdict.outcome);
+    matches!(outcome, Some(Outcome::Reject(Refusal::Unreadable(_) | Refusal::Setting { .. })))
 }
