@@ -30,7 +30,7 @@ impl Gateway<'_> {
                 match &judgement.in_flight.awaited {
                     Some(Awaited { holder, reservation }) => {
                         let changes = changes(guarded.dialect, answer);
-                        self.track(holder, reservation.as_ref().map(|(reservation, _)| reservation.clone()), &changes);
+                        self.track(holder, reservation.map(|(reservation, _)| reservation), &changes);
                     }
                     None => self.settle(guarded.dialect, &guarded.route, tenant, answer),
                 }
@@ -38,7 +38,7 @@ impl Gateway<'_> {
             }
             Judged::Guarded { judgement, .. } => {
                 if let Some(Awaited { holder, reservation: Some((reservation, _)) }) = &judgement.in_flight.awaited {
-                    self.track(holder, Some(reservation.clone()), &[]);
+                    self.track(holder, Some(*reservation), &[]);
                 }
             }
             Judged::Free { .. } => {}
