@@ -82,7 +82,7 @@ impl Owed {
 
 impl<'p> Judgement<'p> {
     /// What of the request decides which buckets it is charged to. `topic` is where it lives.
-    pub(super) fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
+    pub fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
         let read = self.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
         let topic: Option<&Topic> = read.or(guarded.route.topic.as_ref());
         Facts {
