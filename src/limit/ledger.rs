@@ -20,9 +20,9 @@ use super::bucket::{Bucket, Passed, Terms, Ticks};
 /// Limits go to one of so many regions, by their names.
 const REGIONS: u64 = 16;
 /// The slots of a region.
-const SLOTS: u64 = 128;
-/// The most bytes in a slot: 8 MiB in all, which is some 120,000 keys of usual length. A key of the longest names that
-/// are read fits.
+const SLOTS: u64 = 512;
+/// The most bytes in a slot: 2 MiB for a limit, which is some 30,000 keys of usual length, and 32 MiB in all. A key of the
+/// longest names that are read fits.
 const SLOT_BYTES: usize = 4096;
 
 /// The form of the bytes; another one is not read.

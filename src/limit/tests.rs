@@ -152,7 +152,7 @@ proptest! {
         asks in prop::collection::vec((0..400_usize, 1..10_u64, 0..400_u64), 1..2_000),
     ) {
         // Long names, so that few buckets fit into a slot and each is forgotten again and again.
-        let tenant = |index: usize| format!("{index:04}{}", "x".repeat(236));
+        let tenant = |index: usize| format!("{index:05}{}", "x".repeat(235));
         let memory = Memory::default();
         let limit = limit("each", 20, 10);
         let mut limiter = Limiter::default();
@@ -160,9 +160,9 @@ proptest! {
         let mut passed: Vec<Passed> = (0..400).map(|_| Passed::default()).collect();
         // The keys of one slot only: those that hash to the same.
         let place = |index: usize| {
-            crate::hash::Hash::default().with(&charge(&limit, &tenant(index), 1).key).finish() % 128
+            crate::hash::Hash::default().with(&charge(&limit, &tenant(index), 1).key).finish() % 512
         };
-        let slot: Vec<usize> = (0..4_000).filter(|index| place(*index) == place(0)).take(40).collect();
+        let slot: Vec<usize> = (0..16_000).filter(|index| place(*index) == place(0)).take(40).collect();
         for (index, cost, micros) in asks {
             now += micros * 1_000;
             let index = index % slot.len();
@@ -387,4 +387,23 @@ fn bytes_that_are_no_slot_are_an_empty_one() {
         // Whatever it says, it is read without harm, and written whole again.
         Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], START + 100_000 * SECOND);
     }
+}
+
+#[test]
+fn many_more_tenants_than_fit_take_no_more_memory_than_the_slots() {
+    let (memory, limit) = (Memory::default(), limit("all", 10, 5));
+    let mut limiter = Limiter::default();
+    let mut evicted = 0;
+    for tenant in 0..120_000 {
+        let now = START + tenant * 1_000;
+        limiter.ask(&memory, &[charge(&limit, &format!("tenant-{tenant}"), 1)], now);
+        evicted += u64::from(limiter.trouble().evicted);
+    }
+    assert!(evicted > 10_000, "{evicted}");
+    let values = memory.values.borrow();
+    assert!(values.len() <= 512, "the slots of one limit: {}", values.len());
+    assert!(values.values().all(|(slot, _)| slot.len() <= 4_096));
+    drop(values);
+    limiter.sweep(&memory, START + 3_600 * SECOND);
+    assert!(limiter.is_idle());
 }

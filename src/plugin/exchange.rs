@@ -3,10 +3,12 @@
 //! ```text
 //! headers ─▶ nobody's, or needs no reading ──────────────▶ on, untouched
 //!        └─▶ Collecting ─▶ whole body ─▶ judge ─▶ on, as it came or edited ─▶ Told in the response
-//!                      └─▶ over the limit, unreadable ──▶ answered, or on as it came
+//!        │             │                         └─▶ Asking the fleet's service ─▶ on, or answered
+//!        │             └─▶ over the limit, unreadable ──▶ answered, or on as it came
 //! ```
 
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -14,8 +16,10 @@ use proxy_wasm::types::Action;
 use crate::body;
 use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
-use crate::judgement::{Effect, Entry, Guarded, enter, judge, rules, side};
+use crate::judgement::{Effect, Entry, Guarded, Judgement, Kept, enter, judge, rules, side};
+use crate::limit::fleet::{Answer as FleetAnswer, Call, Header};
 use crate::operation::{Kind, Tenant, Unreadable};
+use crate::policy::limit::OnError;
 use crate::policy::rollout::Side;
 use crate::policy::{HostHeaders, Mode, Policy};
 use crate::rollout::Part;
@@ -23,12 +27,18 @@ use crate::telemetry::{Counter, Decision, HEADER};
 
 use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
+use super::fleet::{self, Asking};
 use super::host::Host;
+use super::in_flight::InFlight;
 use super::limits::with_limiter;
 
 /// One request and its response.
 pub(super) struct Exchange {
     host: Host,
+    /// The host's id of its context.
+    id: u32,
+    /// Itself, for the tick that ends its wait.
+    this: Weak<RefCell<Exchange>>,
     policy: Option<Rc<Policy>>,
     part: Part,
     stage: Stage,
@@ -36,6 +46,10 @@ pub(super) struct Exchange {
     answer: Option<Answer>,
     /// The ack that a roll-out's health is told by.
     ack: Option<Ack>,
+    /// The answer that tells of leases.
+    in_flight: Option<InFlight>,
+    /// What the fleet's service tells the client.
+    headers: Vec<Header>,
 }
 
 enum Stage {
@@ -43,8 +57,20 @@ enum Stage {
     Passing,
     /// The body is on its way in, `size` bytes so far.
     Collecting { request: Collected, size: usize },
+    /// The fleet's rate limit service is asked.
+    Asking(Box<Waiting>),
     /// The request went on edited; the response will say so.
     Told(String),
+}
+
+/// A request that waits for the fleet's service.
+struct Waiting {
+    request: Collected,
+    /// The size of the body that is held, or why there is none.
+    body: Result<usize, Unreadable>,
+    /// What the local limits have said.
+    limits: Kept,
+    asking: Asking,
 }
 
 /// A request whose body decides, and what else its headers told.
@@ -55,8 +81,21 @@ struct Collected {
 }
 
 impl Exchange {
-    pub(super) fn new(host: Host, policy: Option<Rc<Policy>>, part: Part) -> Self {
-        Exchange { host, policy, part, stage: Stage::Passing, answer: None, ack: None }
+    pub(super) fn shared(host: Host, id: u32, policy: Option<Rc<Policy>>, part: Part) -> Rc<RefCell<Self>> {
+        Rc::new_cyclic(|this| {
+            RefCell::new(Exchange {
+                host,
+                id,
+                this: this.clone(),
+                policy,
+                part,
+                stage: Stage::Passing,
+                answer: None,
+                ack: None,
+                in_flight: None,
+                headers: Vec::new(),
+            })
+        })
     }
 
     /// Begins a request that a dialect reads, by its head.
@@ -66,9 +105,14 @@ impl Exchange {
             Entry::Free { dialect, route } => {
                 let operation = route.as_ref().map(|route| route.kind);
                 self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
-                if let Some(route) = route.filter(|route| route.kind == Kind::Ack) {
+                if let Some(route) = route {
                     let tenant = || policy.tenant(head, |path| self.host.property(path));
                     self.ack = self.watched(policy, dialect, &route, tenant);
+                    self.in_flight = InFlight::settling(self.host, policy, dialect, &route, || {
+                        let tenant = tenant();
+                        let side = side(policy, self.stage(policy), &tenant, route.group.as_ref());
+                        (tenant, side)
+                    });
                 }
                 return Action::Continue;
             }
@@ -78,10 +122,10 @@ impl Exchange {
         let reads_body = guarded.reads_body;
         let request = Collected { guarded, side, has_length: head.get("content-length").is_some() };
         if ends || !reads_body {
-            return self.decide(policy, &request, Ok(&[]));
+            return self.decide(policy, request, Ok(&[]));
         }
         if let Some(fault) = body::unreadable(head) {
-            return self.decide(policy, &request, Err(fault));
+            return self.decide(policy, request, Err(fault));
         }
         let action = match policy.headers {
             HostHeaders::Held => Action::Pause,
@@ -118,15 +162,50 @@ impl Exchange {
         (side == Side::Candidate).then(|| Ack::sent(self.host, dialect, rollout, stage))
     }
 
-    /// Decides on a request by its body, or by why there is none; counts, logs and does what was decided.
-    fn decide(&mut self, policy: &Policy, request: &Collected, body: Result<&[u8], Unreadable>) -> Action {
+    /// Decides on a request by its body, or by why there is none; asks the fleet's service where a limit wants it.
+    fn decide(&mut self, policy: &Policy, request: Collected, body: Result<&[u8], Unreadable>) -> Action {
         let guarded = &request.guarded;
-        let size = body.as_ref().map_or(0, |body| body.len());
+        let held = body.as_ref().map(|body| body.len()).map_err(Clone::clone);
         let topic = || remembered_topic(self.host, &guarded.route);
+        let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(policy, guarded, request.side, body, topic);
         with_limiter(|limiter| {
             judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
         });
+        if let Some(call) = judgement.fleet_call(policy, guarded) {
+            match fleet::ask(self.host, self.id, &self.this, call) {
+                Ok(asking) => {
+                    let limits = judgement.keep_limits(policy);
+                    self.stage = Stage::Asking(Box::new(Waiting { request, body: held, limits, asking }));
+                    return Action::Pause;
+                }
+                Err(unasked) => self.without_answer(policy, guarded, &mut judgement, &unasked),
+            }
+        }
+        self.carry_out(policy, &request, judgement, bytes)
+    }
+
+    /// Does what was decided on a request with this body, once its group has room for it; counts and logs it.
+    fn carry_out(&mut self, policy: &Policy, request: &Collected, mut judgement: Judgement<'_>, body: &[u8]) -> Action {
+        let guarded = &request.guarded;
+        judgement.ask_in_flight(guarded, body, &self.host, || self.host.now());
+        if let Effect::Edit(edited) = judgement.effect()
+            && !self.host.replace_request_body(body.len(), edited)
+        {
+            if let Some(awaited) = judgement.in_flight.awaited.take() {
+                InFlight::awaited(guarded.dialect, awaited).break_off(self.host);
+            }
+            // The limits have been asked, and are not asked again.
+            let kept = judgement.keep_limits(policy);
+            let topic = || remembered_topic(self.host, &guarded.route);
+            let fault = Err(Unreadable::out_of_reach("edited"));
+            let mut unedited = judge(policy, guarded, request.side, fault, topic);
+            unedited.restore_limits(policy, kept);
+            return self.carry_out(policy, request, unedited, &[]);
+        }
+        if judgement.is_refused() {
+            with_limiter(|limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
+        }
         for counter in judgement.counters() {
             self.host.count(counter);
         }
@@ -135,12 +214,6 @@ impl Exchange {
         match judgement.effect() {
             Effect::Pass => {}
             Effect::Edit(edited) => {
-                if !self.host.replace_request_body(size, edited) {
-                    with_limiter(|limiter| {
-                        judgement.refund_limits(limiter, &self.host, self.host.now_nanos());
-                    });
-                    return self.decide(policy, request, Err(Unreadable::out_of_reach("edited")));
-                }
                 if policy.headers == HostHeaders::Held && request.has_length {
                     let length = edited.len().to_string();
                     self.host.set_request_header("content-length", &length);
@@ -153,6 +226,12 @@ impl Exchange {
             }
         }
         self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
+        self.in_flight = match judgement.in_flight.awaited {
+            Some(awaited) => Some(InFlight::awaited(guarded.dialect, awaited)),
+            None => InFlight::settling(self.host, policy, guarded.dialect, &guarded.route, || {
+                (guarded.tenant.clone(), request.side)
+            }),
+        };
         if let (true, Ok(operation)) = (policy.asks_topic(), judgement.read) {
             self.answer = Answer::awaited(guarded.dialect, operation);
         }
@@ -161,8 +240,10 @@ impl Exchange {
 
     /// Notes that `size` bytes of the body are here; decides when it is whole, or too large.
     fn collect(&mut self, size: usize, whole: bool) -> Action {
-        let Stage::Collecting { size: held, .. } = &mut self.stage else {
-            return Action::Continue;
+        let held = match &mut self.stage {
+            Stage::Collecting { size, .. } => size,
+            Stage::Asking(_) => return Action::Pause,
+            Stage::Passing | Stage::Told(_) => return Action::Continue,
         };
         *held = size;
         if whole || size > body::MAX_BODY { self.collected() } else { Action::Pause }
@@ -170,25 +251,81 @@ impl Exchange {
 
     /// Decides on what was collected.
     fn collected(&mut self) -> Action {
+        if matches!(self.stage, Stage::Asking(_)) {
+            return Action::Pause;
+        }
         let stage = std::mem::replace(&mut self.stage, Stage::Passing);
         let (Stage::Collecting { request, size }, Some(policy)) = (stage, self.policy.clone()) else {
             return Action::Continue;
         };
         if size > body::MAX_BODY {
-            return self.decide(&policy, &request, Err(body::too_large(size)));
+            return self.decide(&policy, request, Err(body::too_large(size)));
         }
-        let body = match size {
-            0 => Some(Vec::new()),
-            _ => self.host.request_body(size),
-        };
-        match body.filter(|body| body.len() == size) {
-            Some(body) => self.decide(&policy, &request, Ok(&body)),
-            None => self.decide(&policy, &request, Err(Unreadable::out_of_reach("read"))),
+        match self.held_body(size) {
+            Ok(body) => self.decide(&policy, request, Ok(&body)),
+            Err(fault) => self.decide(&policy, request, Err(fault)),
         }
+    }
+
+    /// The body of `size` bytes that the host holds.
+    fn held_body(&self, size: usize) -> Result<Vec<u8>, Unreadable> {
+        let body = if size == 0 { Some(Vec::new()) } else { self.host.request_body(size) };
+        body.filter(|body| body.len() == size).ok_or_else(|| Unreadable::out_of_reach("read"))
     }
 }
 
-impl Context for Exchange {}
+impl Context for Exchange {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
+            self.go_on(|asking| asking.answered(status, size));
+        }
+    }
+
+    /// The exchange is over, whole or not.
+    fn on_done(&mut self) -> bool {
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.break_off(self.host);
+        }
+        true
+    }
+}
+
+impl Exchange {
+    /// Ends the wait for the fleet's service, from which nothing is heard.
+    pub(super) fn unanswered(&mut self) {
+        self.go_on(|asking| Err(asking.expired()));
+    }
+
+    /// Ends a wait with what `ask` finds; lets the request go on, or answers it.
+    fn go_on(&mut self, ask: impl FnOnce(Asking) -> Result<(Call, FleetAnswer), Call>) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Passing);
+        let (Stage::Asking(waiting), Some(policy)) = (stage, self.policy.clone()) else { return };
+        let Waiting { request, body, limits, asking } = *waiting;
+        let body = body.and_then(|size| self.held_body(size));
+        let topic = || remembered_topic(self.host, &request.guarded.route);
+        let body = body.as_deref().map_err(Clone::clone);
+        let bytes = *body.as_ref().unwrap_or(&&[][..]);
+        let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
+        judgement.restore_limits(&policy, limits);
+        match ask(asking) {
+            Ok((call, answer)) => {
+                judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
+                self.headers = answer.headers;
+            }
+            Err(unanswered) => self.without_answer(&policy, &request.guarded, &mut judgement, &unanswered),
+        }
+        if self.carry_out(&policy, &request, judgement, bytes) == Action::Continue {
+            self.host.resume_request();
+        }
+    }
+
+    /// Does to a judgement what its limits say of a service that gives no answer.
+    fn without_answer(&self, policy: &Policy, guarded: &Guarded, judgement: &mut Judgement<'_>, call: &Call) {
+        if call.on_error == OnError::Reject {
+            judgement.refuse_without_answer(policy, guarded, call);
+        }
+    }
+}
 
 impl HttpContext for Exchange {
     fn on_http_request_headers(&mut self, _count: usize, ends: bool) -> Action {
@@ -217,10 +354,11 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
-        if self.answer.is_some() || self.ack.is_some() {
+        if self.awaits_answer() {
             let success = (200..300).contains(&self.host.response_status());
             self.answer = self.answer.take().filter(|_| success);
             self.ack = self.ack.take().and_then(|ack| ack.answered(self.host, success));
+            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.answered(self.host, success));
             if ends {
                 self.answered();
             }
@@ -228,14 +366,18 @@ impl HttpContext for Exchange {
         if let Stage::Told(told) = &self.stage {
             self.host.add_response_header(HEADER, told);
         }
+        for Header { name, value } in self.headers.drain(..) {
+            self.host.add_response_header_bytes(&name, &value);
+        }
         Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
-        if size > 0 && (self.answer.is_some() || self.ack.is_some()) {
+        if size > 0 && self.awaits_answer() {
             let piece = self.host.response_piece(size);
             self.answer = self.answer.take().and_then(|answer| answer.take(self.host, &piece));
             self.ack = self.ack.take().and_then(|ack| ack.take(&piece));
+            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.take(self.host, &piece));
         }
         if ends {
             self.answered();
@@ -250,6 +392,11 @@ impl HttpContext for Exchange {
 }
 
 impl Exchange {
+    /// Whether something is to be learned from the answer.
+    fn awaits_answer(&self) -> bool {
+        self.answer.is_some() || self.ack.is_some() || self.in_flight.is_some()
+    }
+
     /// Takes what the whole answer says.
     fn answered(&mut self) {
         if let Some(answer) = self.answer.take() {
@@ -257,6 +404,9 @@ impl Exchange {
         }
         if let Some(ack) = self.ack.take() {
             ack.end();
+        }
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.end(self.host);
         }
     }
 }

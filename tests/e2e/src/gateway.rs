@@ -1,9 +1,10 @@
 //! Envoy with the built filter, and an upstream behind it that keeps every byte.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use serde_json::Value;
-use stack::{Bootstrap, Envoy, HostMode, Protocol, Workers, listener};
+use stack::{Bootstrap, Clock, Envoy, HostMode, Protocol, Workers, listener};
 
 use crate::client::Http1Client;
 use crate::message::Message;
@@ -23,6 +24,7 @@ pub struct Setup {
     mode: HostMode,
     protocol: Protocol,
     script: Script,
+    clock: Option<Rc<Clock>>,
 }
 
 impl Setup {
@@ -37,6 +39,7 @@ impl Setup {
             mode,
             protocol: Protocol::Http1,
             script: empty_object,
+            clock: None,
         }
     }
 
@@ -60,6 +63,13 @@ impl Setup {
         self
     }
 
+    /// Sets the clock that Envoy goes by.
+    #[must_use]
+    pub fn clock(mut self, clock: Rc<Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Changes anything else.
     #[must_use]
     pub fn bootstrap(mut self, edit: impl FnOnce(Bootstrap) -> Bootstrap) -> Self {
@@ -79,7 +89,8 @@ impl Setup {
             // Listeners at any free port share their statistics otherwise.
             listener(document, "guarded")["stat_prefix"] = "guarded".into();
         });
-        let envoy = Envoy::start(bootstrap, Workers(WORKERS)).await.unwrap_or_else(|failure| panic!("{failure}"));
+        let envoy = Envoy::start_by(self.clock.as_deref(), bootstrap, Workers(WORKERS)).await;
+        let envoy = envoy.unwrap_or_else(|failure| panic!("{failure}"));
         Gateway { envoy, upstream, mode: self.mode }
     }
 }

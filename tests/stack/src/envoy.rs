@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::admin::{self, AdminError};
 use crate::bootstrap::{BARE, Bootstrap, BootstrapError, GUARDED, move_extension};
+use crate::clock::Clock;
 use crate::failure::StartFailure;
 use crate::place;
 use crate::process::Process;
@@ -45,11 +46,19 @@ impl Envoy {
     /// # Errors
     /// [`StartFailure::Refused`] with Envoy's log where it does not accept its configuration.
     pub async fn start(bootstrap: Bootstrap, workers: Workers) -> Result<Self, StartFailure> {
+        Envoy::start_by(None, bootstrap, workers).await
+    }
+
+    /// The same by another clock than the system's, if there is one.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_by(clock: Option<&Clock>, bootstrap: Bootstrap, workers: Workers) -> Result<Self, StartFailure> {
         let program = place::envoy()?;
         let folder =
             TempDir::with_prefix("ackguard-envoy-").map_err(|source| StartFailure::System { name: NAME, source })?;
         let arguments = arguments(&bootstrap.write_to(folder.path())?, folder.path(), workers);
-        let mut process = Process::start(NAME, &program, &arguments, &folder.path().join("log"))?;
+        let mut process = Process::start_by(clock, NAME, &program, &arguments, &folder.path().join("log"))?;
         let addresses = process.ready("Envoy's readiness", async || addresses(folder.path()).await).await?;
         Ok(Self { process, addresses, folder })
     }

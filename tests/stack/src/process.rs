@@ -8,6 +8,7 @@ use std::sync::{LazyLock, mpsc};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::clock::Clock;
 use crate::failure::{Log, StartFailure};
 use crate::wait::until;
 
@@ -27,9 +28,21 @@ impl Process {
         arguments: &[String],
         log: &Path,
     ) -> Result<Self, StartFailure> {
+        Process::start_by(None, name, program, arguments, log)
+    }
+
+    /// The same by another clock than the system's, if there is one.
+    pub(crate) fn start_by(
+        clock: Option<&Clock>,
+        name: &'static str,
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+    ) -> Result<Self, StartFailure> {
         let failed = |source| StartFailure::System { name, source };
         let mut command = bound_to_this_process(program);
         command.args(arguments);
+        command.envs(clock.iter().flat_map(|clock| clock.variables()));
         let command = logging_to(command, log).map_err(failed)?;
         let child = spawn(command).map_err(failed)?;
         Ok(Self { name, child, log: log.to_owned() })

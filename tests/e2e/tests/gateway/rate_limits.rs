@@ -1,11 +1,13 @@
 //! Limits in real Envoy: what a client sees, what is charged, and that both workers keep one count.
 
+use std::rc::Rc;
+
 use e2e::client::Http1Client;
 use e2e::gateway::{Gateway, Setup, in_both_modes, shipped};
 use e2e::message::Message;
 use e2e::request::{REQUEST_ID, Request};
 use serde_json::{Value, json};
-use stack::{HostMode, until};
+use stack::{Clock, HostMode, until};
 use tokio::task::JoinSet;
 
 /// A rate that brings nothing in while a test runs, so that the burst alone decides.
@@ -227,16 +229,17 @@ async fn two_workers_keep_one_count_from_the_first_request_on() {
 /// Made-up tenants by the thousands take no more memory than a few, and whoever had used up a burst gets no new one.
 #[tokio::test]
 async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
-    let limits = json!([{ "name": "all", "operations": ["publish"], "key": ["tenant"], "rate": SLOW, "burst": 2 }]);
+    let limits =
+        json!([{ "name": "all", "operations": ["publish"], "key": ["tenant", "topic"], "rate": SLOW, "burst": 2 }]);
     in_both_modes(with_limits(limits), async |gateway| {
         let victim = publish("the-one", "orders", 1);
         assert_eq!(passed_of(gateway, &victim, 3).await, 2);
         let mut client = Http1Client::open(gateway.envoy.guarded()).await;
         let mut passed = 0;
-        for made_up in 0..5_000 {
-            // Names as long as are read: fewer than 20 fit into a slot.
-            let tenant = format!("{made_up:06}{}", "x".repeat(250));
-            client.send(&publish(&tenant, "orders", 1)).await;
+        for made_up in 0..3_000 {
+            // Names as long as are read: three fit into a slot.
+            let (tenant, topic) = (format!("{made_up:06}{}", "x".repeat(250)), "t".repeat(1_024));
+            client.send(&publish(&tenant, &topic, 1)).await;
             let response = client.response_to("POST").await;
             if response.head.status() == 200 {
                 gateway.upstream.take().await;
@@ -291,4 +294,22 @@ async fn served(gateway: &Gateway, version: &str) {
     })
     .await
     .expect("the new policy");
+}
+
+/// A clock that is set back neither gives a burst nor stops the bucket; one that is set forward gives one burst.
+#[tokio::test]
+async fn a_clock_that_is_set_in_use_gives_one_burst_at_most() {
+    const BURST: usize = 20;
+    let clock = Rc::new(Clock::new().expect("a clock"));
+    let limits =
+        json!([{ "name": "all", "operations": ["publish"], "key": ["tenant"], "rate": "5/m", "burst": BURST }]);
+    let gateway = with_limits(limits)(Setup::new(HostMode::Held)).clock(clock.clone()).start().await;
+    let request = publish("app-1", "orders", 1);
+    assert_eq!(passed_of(&gateway, &request, BURST + 1).await, BURST);
+    // Nothing comes in within the moment that this takes: a token takes 12 s.
+    for (seconds, passed) in [(-3_600, 0), (-3_600 + 25, 2), (7_200, BURST), (-86_400, 0), (-86_400 + 25, 2)] {
+        clock.set(seconds).expect("the clock is set");
+        assert_eq!(passed_of(&gateway, &request, BURST + 1).await, passed, "{seconds} s from the system's time");
+    }
+    gateway.finish().await;
 }
