@@ -51,7 +51,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// What the figures of the documentation were measured with: some three minutes.
+    /// What the figures of the documentation were measured with: some four minutes.
     fn default() -> Self {
         Self { reloads: 1_000, large_reloads: 100, rounds: 15, round: Duration::from_secs(1), swaps: 15 }
     }

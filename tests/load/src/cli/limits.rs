@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use tmq_load::bench::Machine;
-use tmq_load::limits::{CASES, Report, measure, update};
+use tmq_load::limits::{CASES, Case, Report, measure, update};
 
 /// The options of the measurement.
 #[derive(Debug, clap::Args)]
@@ -18,9 +19,9 @@ pub(crate) struct Args {
     /// How long each limit is measured, after a second in which it settles; whole seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Measure the first so many limits alone.
-    #[arg(long, value_name = "COUNT", default_value_t = CASES.len())]
-    first: usize,
+    /// Measure these limits alone.
+    #[arg(long, value_name = "LIMIT", value_parser = PossibleValuesParser::new(CASES.map(|case| case.name)))]
+    only: Vec<String>,
     /// Where result.json goes.
     #[arg(long, value_name = "DIR", default_value = "target/limits")]
     out: PathBuf,
@@ -36,7 +37,8 @@ pub(crate) struct Args {
 pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let machine = Machine::before();
     let mut rows = Vec::new();
-    for case in CASES.into_iter().take(args.first) {
+    let wanted = |case: &Case| args.only.is_empty() || args.only.iter().any(|name| name == case.name);
+    for case in CASES.into_iter().filter(wanted) {
         rows.push((case, measure(&case, Duration::from_secs(args.seconds)).await?));
     }
     let report = Report { rows, machine: machine.after(), seconds: args.seconds };

@@ -16,6 +16,7 @@ use crate::bench::{BenchError, Progress, Site};
 
 pub use accuracy::Accuracy;
 pub use case::{CASES, Case, Guard, HOT, LOCAL_RATELIMIT};
+pub(crate) use case::{limit_natively, publish, token_bucket, unguard};
 pub use report::{Report, update};
 
 /// For how long a demand meets its limit before what is let through is counted as a steady rate: far longer than the

@@ -12,8 +12,8 @@ use crate::bench::{BenchError, Machine};
 /// The name of the file.
 const RESULT: &str = "result.json";
 /// Between these lines of a document stands the table.
-const BEGIN: &str = "<!-- `make limits` writes from here -->";
-const END: &str = "<!-- to here -->";
+const BEGIN: &str = "<!-- accuracy: written by `make limits` -->";
+const END: &str = "<!-- /accuracy -->";
 
 /// The accuracy of every case, and how busy the machine was.
 #[derive(Debug, Clone, PartialEq)]
