@@ -22,6 +22,7 @@
 //! | [`circuit_breaker`] | whether a service that fails is asked at all |
 //! | [`shared_memory`] | what all workers know |
 //! | [`rollout`] | how far a roll-out has come, and how its consumers fare |
+//! | [`lease`] | who holds what until when, counted over all workers |
 //! | [`subscriptions`] | which topic each consumer reads, for the pulls that do not say |
 //! | [`telemetry`] | what is counted, and what a response tells of it |
 //! | `plugin` | Envoy: the only code that knows proxy-wasm |
@@ -37,6 +38,7 @@ pub mod hash;
 pub mod http;
 pub mod json;
 pub mod judgement;
+pub mod lease;
 pub mod limit;
 pub mod operation;
 mod plugin;

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::hash::Hash;
+
 /// The kinds of operation that a policy tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -100,11 +102,14 @@ pub enum Field {
     MaxAttempts,
     /// Where a message goes when its attempts run out.
     DeadLetter,
+    /// How many messages a group's consumers may hold at once; a pull asks for some of them.
+    MaxInFlight,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Field; 4] = [Field::AckTimeout, Field::AutoAck, Field::MaxAttempts, Field::DeadLetter];
+    pub const ALL: [Field; 5] =
+        [Field::AckTimeout, Field::AutoAck, Field::MaxAttempts, Field::DeadLetter, Field::MaxInFlight];
 
     /// The name in policies and metrics.
     pub fn name(self) -> &'static str {
@@ -113,6 +118,7 @@ impl Field {
             Field::AutoAck => "auto_ack",
             Field::MaxAttempts => "max_attempts",
             Field::DeadLetter => "dead_letter",
+            Field::MaxInFlight => "max_in_flight",
         }
     }
 }
@@ -140,6 +146,16 @@ impl Settings {
     };
 }
 
+/// What a pull asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// How many messages at most: what the request says, or else the broker's own default. None are asked for by a
+    /// negative number.
+    pub messages: Result<u32, Unreadable>,
+    /// How long the broker may wait for the first message. The longest there is, where that cannot be read.
+    pub wait: Millis,
+}
+
 /// One request, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -151,6 +167,54 @@ pub struct Operation {
     pub group: Option<Group>,
     /// What it asks for.
     pub settings: Settings,
+    /// How much it asks for, where it is a pull.
+    pub demand: Option<Demand>,
+}
+
+/// A receipt, as far as tables of bounded memory know it: by its hash. Brokers choose receipts, not clients, so nobody
+/// can make two alike on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Receipt(u64);
+
+impl Receipt {
+    /// The receipt of this text.
+    pub fn of(text: &str) -> Receipt {
+        Receipt(Hash::default().with_text(text).finish())
+    }
+
+    /// The receipt of this hash.
+    pub fn from_hash(hash: u64) -> Receipt {
+        Receipt(hash)
+    }
+
+    /// Its hash.
+    pub fn hash(self) -> u64 {
+        self.0
+    }
+}
+
+/// What a broker's answer says of one lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// A message was delivered under it.
+    Begun {
+        /// The receipt.
+        receipt: Receipt,
+        /// How long it holds.
+        ack_timeout: Millis,
+    },
+    /// It holds longer, or shorter, than before.
+    Extended {
+        /// The receipt.
+        receipt: Receipt,
+        /// Until when, in Unix milliseconds by the broker's clock.
+        deadline: u64,
+    },
+    /// It is over: acknowledged, given back, or gone already.
+    Ended {
+        /// The receipt.
+        receipt: Receipt,
+    },
 }
 
 /// Why a request that belongs to a dialect cannot be read.

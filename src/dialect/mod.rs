@@ -7,8 +7,8 @@
 pub mod tmq;
 
 use crate::http::{Reply, RequestHead};
-use crate::json::{Object, Span};
-use crate::operation::{Consumer, Field, Group, Kind, Operation, Topic, Unreadable};
+use crate::json::{Malformed, Object, Span};
+use crate::operation::{Consumer, Field, Group, Kind, LeaseChange, Operation, Topic, Unreadable};
 use crate::policy::verdict::{Change, Refusal};
 
 /// The longest name of a topic or group, in bytes, that is read. Real brokers stop between 80 (SQS) and 255
@@ -80,6 +80,35 @@ impl Layout {
     }
 }
 
+/// Reads what the answer to a pull, an ack, a reject or an extension says of leases, as it streams.
+#[derive(Debug)]
+pub enum LeaseReader {
+    /// T-MQ's.
+    Tmq(tmq::LeaseReader),
+}
+
+impl LeaseReader {
+    /// Takes the next piece of the answer.
+    ///
+    /// # Errors
+    /// Where it cannot be read, be it compressed. Nothing after that has a meaning.
+    pub fn push(&mut self, piece: &[u8], told: &mut impl FnMut(LeaseChange)) -> Result<(), Malformed> {
+        match self {
+            LeaseReader::Tmq(reader) => reader.push(piece, told),
+        }
+    }
+
+    /// Checks that the answer is whole.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn end(&self) -> Result<(), Malformed> {
+        match self {
+            LeaseReader::Tmq(reader) => reader.end(),
+        }
+    }
+}
+
 impl Dialect {
     /// Every dialect.
     pub const ALL: [Dialect; 1] = [Dialect::Tmq];
@@ -145,6 +174,13 @@ impl Dialect {
     pub fn refused_receipts(self, answer: &[u8]) -> Option<usize> {
         match self {
             Dialect::Tmq => tmq::refused_receipts(answer),
+        }
+    }
+
+    /// A reader of an answer that tells of leases.
+    pub fn lease_reader(self) -> LeaseReader {
+        match self {
+            Dialect::Tmq => LeaseReader::Tmq(tmq::LeaseReader::default()),
         }
     }
 

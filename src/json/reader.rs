@@ -5,6 +5,7 @@ use core::ops::Range;
 use std::borrow::Cow;
 
 use super::MAX_DEPTH;
+use super::nesting::{Container, Nesting};
 use super::text;
 
 /// A range of byte offsets in the text that was read.
@@ -138,7 +139,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.peek_kind()? {
                 Kind::Object => {
-                    self.nest(open.depth)?;
+                    self.nest(open.depth())?;
                     self.at += 1;
                     if !self.skip_if(b'}') {
                         open.push(Container::Object);
@@ -147,7 +148,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Kind::Array => {
-                    self.nest(open.depth)?;
+                    self.nest(open.depth())?;
                     self.at += 1;
                     if !self.skip_if(b']') {
                         open.push(Container::Array);
@@ -373,38 +374,5 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         if self.at > start { Ok(()) } else { Err(self.fault("a digit")) }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Container {
-    Object,
-    Array,
-}
-
-/// The open containers, one bit each: a stack that cannot grow. `Reader::nest` keeps it under [`MAX_DEPTH`].
-#[derive(Default)]
-struct Nesting {
-    objects: u128,
-    depth: u32,
-}
-
-impl Nesting {
-    fn push(&mut self, container: Container) {
-        self.objects = (self.objects << 1) | u128::from(container == Container::Object);
-        self.depth += 1;
-    }
-
-    fn pop(&mut self) {
-        self.objects >>= 1;
-        self.depth = self.depth.saturating_sub(1);
-    }
-
-    fn top(&self) -> Option<Container> {
-        match (self.depth, self.objects & 1) {
-            (0, _) => None,
-            (_, 1) => Some(Container::Object),
-            _ => Some(Container::Array),
-        }
     }
 }

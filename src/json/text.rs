@@ -2,6 +2,30 @@
 
 use std::borrow::Cow;
 
+/// How many bytes of `bytes` may stand in a string as they are: up to the first quote, backslash or control character.
+///
+/// Most of a body is the inside of strings, so eight bytes are looked at in one step.
+pub(super) fn plain(bytes: &[u8]) -> usize {
+    const EACH: u64 = u64::MAX / 255;
+    const HIGH: u64 = EACH << 7;
+    // The high bit of each byte that is zero; what lies above the lowest such byte may be told wrongly.
+    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & HIGH;
+    let mut plain = 0;
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let controls = word.wrapping_sub(EACH * 0x20) & !word & HIGH;
+        let ends = controls | zeros(word ^ (EACH * u64::from(b'"'))) | zeros(word ^ (EACH * u64::from(b'\\')));
+        if ends != 0 {
+            return plain + ends.trailing_zeros() as usize / 8;
+        }
+        plain += 8;
+        rest = after;
+    }
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    plain + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
 /// Reads the escapes of a string's inside (without its quotes).
 ///
 /// `raw` must have been read by a [`Reader`](super::Reader). `None` where an escape is half of a surrogate pair: such
@@ -115,6 +139,24 @@ mod tests {
             ("-", None),
         ] {
             assert_eq!(integer(number), expected, "{number}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_plain_ends_at_the_first_byte_that_is_not(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            ends in proptest::collection::vec((0_usize..40, proptest::sample::select(b"\"\\\x1f\x00 !#[]\x7f\x80\xff".to_vec())), 0..6),
+        ) {
+            // Random bytes are rarely plain for long: most are made so, and some of the telling ones put in.
+            let mut bytes: Vec<u8> = bytes.into_iter().map(|byte| byte | 0x60).collect();
+            for (at, end) in ends {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = end;
+                }
+            }
+            let first = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+            proptest::prop_assert_eq!(plain(&bytes), first.unwrap_or(bytes.len()));
         }
     }
 

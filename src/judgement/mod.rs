@@ -10,6 +10,7 @@
 
 mod answer;
 mod fleet;
+mod in_flight;
 mod limits;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 
 pub use answer::answer;
 pub use fleet::Kept;
+pub use in_flight::{Awaited, InFlight, counts_leases};
 pub use limits::{Limits, Owed, Refused, Tried};
 
 use crate::dialect::{Dialect, Layout, Route};
@@ -190,6 +192,8 @@ pub struct Judgement<'p> {
     pub bytes: u64,
     /// What the limits say; nothing until they are asked.
     pub limits: Limits<'p>,
+    /// What the bounds of leases say; nothing until they are asked.
+    pub in_flight: InFlight,
 }
 
 /// Judges a request by its body, or by why there is none to be read. `topic` is asked where the request names none: it is
@@ -223,8 +227,10 @@ pub fn judge<'p>(
         messages,
         bytes: size,
         limits: Limits::default(),
+        in_flight: InFlight::default(),
     };
-    let is_free = read.as_ref().is_ok_and(|operation| operation.settings == Settings::NONE);
+    let sets_nothing = read.as_ref().is_ok_and(|operation| operation.settings == Settings::NONE);
+    let is_free = sets_nothing && !(route.kind == Kind::Pull && policy.bounds_leases());
     if is_free && !policy.limited().has(route.kind) {
         return judgement;
     }
@@ -242,13 +248,17 @@ pub fn judge<'p>(
     let request = Request { guarded, read: &read, body: bytes, layout: &layout };
     let set = rules(policy, side);
     let found = set.rules.lookup(&caller);
-    judgement.ruling = Some(request.ruling(set, found.rule));
-    if let Some(tried) = found.tried {
+    // A pull that sets nothing is judged by the rules alone that bound what it brings.
+    let judges = |rule: &&Rule| !sets_nothing || rule.guard.max_in_flight.is_some();
+    judgement.ruling = Some(found.rule).filter(judges).map(|rule| request.ruling(set, rule));
+    if let Some(tried) = found.tried.filter(judges) {
         judgement.trials.push(Trial { scope: Scope::Rule, ruling: request.ruling(set, tried) });
     }
     if let (Some(rollout), Side::Tried) = (&policy.rollout, side) {
-        let rule = rollout.candidate.rules.lookup(&caller).rule;
-        judgement.trials.push(Trial { scope: Scope::Rollout, ruling: request.ruling(&rollout.candidate, rule) });
+        let rule = Some(rollout.candidate.rules.lookup(&caller).rule).filter(judges);
+        judgement
+            .trials
+            .extend(rule.map(|rule| Trial { scope: Scope::Rollout, ruling: request.ruling(&rollout.candidate, rule) }));
     }
     judgement.read = read;
     judgement
@@ -336,6 +346,7 @@ impl Judgement<'_> {
             counters.extend(findings.map(|finding| Counter::ShadowViolations { scope, dialect, finding: *finding }));
         }
         counters.extend(self.limit_counters());
+        counters.extend(self.in_flight_counters());
         counters
     }
 

@@ -29,6 +29,7 @@ use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
 use super::fleet::{self, Asking};
 use super::host::Host;
+use super::in_flight::InFlight;
 use super::limits::with_limiter;
 
 /// One request and its response.
@@ -47,6 +48,8 @@ pub(super) struct Exchange {
     ack: Option<Ack>,
     /// What the fleet's service tells the client.
     headers: Vec<Header>,
+    /// The answer that tells of leases.
+    in_flight: Option<InFlight>,
 }
 
 enum Stage {
@@ -89,6 +92,7 @@ impl Exchange {
                 stage: Stage::Passing,
                 answer: None,
                 ack: None,
+                in_flight: None,
                 headers: Vec::new(),
             })
         })
@@ -101,9 +105,14 @@ impl Exchange {
             Entry::Free { dialect, route } => {
                 let operation = route.as_ref().map(|route| route.kind);
                 self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
-                if let Some(route) = route.filter(|route| route.kind == Kind::Ack) {
+                if let Some(route) = route {
                     let tenant = || policy.tenant(head, |path| self.host.property(path));
                     self.ack = self.watched(policy, dialect, &route, tenant);
+                    self.in_flight = InFlight::settling(self.host, policy, dialect, &route, || {
+                        let tenant = tenant();
+                        let side = side(policy, self.stage(policy), &tenant, route.group.as_ref());
+                        (tenant, side)
+                    });
                 }
                 return Action::Continue;
             }
@@ -158,6 +167,7 @@ impl Exchange {
         let guarded = &request.guarded;
         let held = body.as_ref().map(|body| body.len()).map_err(Clone::clone);
         let topic = || remembered_topic(self.host, &guarded.route);
+        let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(policy, guarded, request.side, body, topic);
         with_limiter(|limiter| {
             judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
@@ -172,22 +182,28 @@ impl Exchange {
                 Err(unasked) => self.without_answer(policy, guarded, &mut judgement, &unasked),
             }
         }
-        self.carry_out(policy, &request, judgement, held.unwrap_or(0))
+        self.carry_out(policy, &request, judgement, bytes)
     }
 
-    /// Does what was decided on a request with a body of `size` bytes; counts and logs it.
-    fn carry_out(&mut self, policy: &Policy, request: &Collected, mut judgement: Judgement<'_>, size: usize) -> Action {
+    /// Does what was decided on a request with this body, as far as there is one; counts and logs it. What its group may have
+    /// in flight is asked last, so that nothing is set aside for a pull that does not go on.
+    fn carry_out(&mut self, policy: &Policy, request: &Collected, mut judgement: Judgement<'_>, body: &[u8]) -> Action {
         let guarded = &request.guarded;
+        judgement.ask_in_flight(guarded, body, &self.host, || self.host.now());
         if let Effect::Edit(edited) = judgement.effect()
-            && !self.host.replace_request_body(size, edited)
+            && !self.host.replace_request_body(body.len(), edited)
         {
+            let awaited = judgement.in_flight.awaited.take();
+            if let Some(in_flight) = awaited.map(|awaited| InFlight::awaited(guarded.dialect, awaited)) {
+                in_flight.break_off(self.host);
+            }
             // The limits have been asked, and are not asked again.
             let kept = judgement.keep_limits(policy);
             let topic = || remembered_topic(self.host, &guarded.route);
             let fault = Err(Unreadable::out_of_reach("edited"));
             let mut unedited = judge(policy, guarded, request.side, fault, topic);
             unedited.restore_limits(policy, kept);
-            return self.carry_out(policy, request, unedited, size);
+            return self.carry_out(policy, request, unedited, &[]);
         }
         if judgement.is_refused() {
             with_limiter(|limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
@@ -212,6 +228,12 @@ impl Exchange {
             }
         }
         self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
+        self.in_flight = match judgement.in_flight.awaited {
+            Some(awaited) => Some(InFlight::awaited(guarded.dialect, awaited)),
+            None => InFlight::settling(self.host, policy, guarded.dialect, &guarded.route, || {
+                (guarded.tenant.clone(), request.side)
+            }),
+        };
         if let (true, Ok(operation)) = (policy.asks_topic(), judgement.read) {
             self.answer = Answer::awaited(guarded.dialect, operation);
         }
@@ -255,6 +277,14 @@ impl Exchange {
 }
 
 impl Context for Exchange {
+    /// The exchange is over, whole or not.
+    fn on_done(&mut self) -> bool {
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.break_off(self.host);
+        }
+        true
+    }
+
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
             self.go_on(|asking| asking.answered(status, size));
@@ -273,11 +303,11 @@ impl Exchange {
         let stage = std::mem::replace(&mut self.stage, Stage::Passing);
         let (Stage::Asking(waiting), Some(policy)) = (stage, self.policy.clone()) else { return };
         let Waiting { request, body, limits, asking } = *waiting;
-        let size = *body.as_ref().unwrap_or(&0);
         let body = body.and_then(|size| self.held_body(size));
         let topic = || remembered_topic(self.host, &request.guarded.route);
-        let body = body.as_deref().map_err(Clone::clone);
-        let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
+        let read = body.as_deref().map_err(Clone::clone);
+        let bytes = read.clone().unwrap_or_default();
+        let mut judgement = judge(&policy, &request.guarded, request.side, read, topic);
         judgement.restore_limits(&policy, limits);
         match ask(asking) {
             Ok((call, answer)) => {
@@ -286,7 +316,7 @@ impl Exchange {
             }
             Err(unanswered) => self.without_answer(&policy, &request.guarded, &mut judgement, &unanswered),
         }
-        if self.carry_out(&policy, &request, judgement, size) == Action::Continue {
+        if self.carry_out(&policy, &request, judgement, bytes) == Action::Continue {
             self.host.resume_request();
         }
     }
@@ -326,10 +356,11 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
-        if self.answer.is_some() || self.ack.is_some() {
+        if self.awaits_answer() {
             let success = (200..300).contains(&self.host.response_status());
             self.answer = self.answer.take().filter(|_| success);
             self.ack = self.ack.take().and_then(|ack| ack.answered(self.host, success));
+            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.answered(self.host, success));
             if ends {
                 self.answered();
             }
@@ -344,10 +375,11 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
-        if size > 0 && (self.answer.is_some() || self.ack.is_some()) {
+        if size > 0 && self.awaits_answer() {
             let piece = self.host.response_piece(size);
             self.answer = self.answer.take().and_then(|answer| answer.take(self.host, &piece));
             self.ack = self.ack.take().and_then(|ack| ack.take(&piece));
+            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.take(self.host, &piece));
         }
         if ends {
             self.answered();
@@ -362,6 +394,11 @@ impl HttpContext for Exchange {
 }
 
 impl Exchange {
+    /// Whether something is to be learned from the answer.
+    fn awaits_answer(&self) -> bool {
+        self.answer.is_some() || self.ack.is_some() || self.in_flight.is_some()
+    }
+
     /// Takes what the whole answer says.
     fn answered(&mut self) {
         if let Some(answer) = self.answer.take() {
@@ -369,6 +406,9 @@ impl Exchange {
         }
         if let Some(ack) = self.ack.take() {
             ack.end();
+        }
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.end(self.host);
         }
     }
 }

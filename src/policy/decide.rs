@@ -1,6 +1,6 @@
 //! Decides: an operation and a rule in, a verdict out. Total: every operation gets one.
 
-use crate::operation::{Field, Kind, Millis, Operation, Setting, Topic, Unreadable};
+use crate::operation::{Demand, Field, Kind, Millis, Operation, Setting, Topic, Unreadable};
 
 use super::Rule;
 use super::guard::{AutoAck, Guard, Missing, Outside, Undecidable};
@@ -9,6 +9,10 @@ use super::verdict::{Action, Change, Finding, NewValue, Outcome, Refusal, Verdic
 
 /// The verdict of `rule` on an operation that was read; `version` is that of the rule's set, for the client.
 pub fn decide(version: &str, rule: &Rule, operation: &Operation) -> Verdict {
+    if let (Some(_), Some(Demand { messages: Err(fault), .. })) = (rule.guard.max_in_flight, &operation.demand) {
+        // How many messages it asks for is nobody's business but that of a bound.
+        return decide_unreadable(rule, fault.clone());
+    }
     let mut judge = Judge { version, rule, findings: Vec::new(), changes: Vec::new(), refusal: None };
     judge.ack_timeout(operation);
     judge.auto_ack(operation);

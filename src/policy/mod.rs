@@ -93,6 +93,7 @@ pub struct Policy {
     limited: Operations,
     asks_tenant: bool,
     asks_topic: bool,
+    bounds_leases: bool,
 }
 
 impl Policy {
@@ -112,7 +113,8 @@ impl Policy {
         let asks_tenant = rollout.is_some() || any(Rules::ask_tenant) || limit_asks(Key::Tenant, Operations::ANY);
         let asks_topic = any(Rules::ask_topic) || limit_asks(Key::Topic, Operations::WITHOUT_TOPIC);
         let limited = limits.iter().fold(Operations::default(), |all, limit| all.and(limit.operations));
-        Policy { headers, traffic, tenants, limits, limited, asks_tenant, asks_topic, current, rollout }
+        let bounds_leases = any(Rules::bound_leases);
+        Policy { headers, traffic, tenants, limits, limited, asks_tenant, asks_topic, bounds_leases, current, rollout }
     }
 
     /// Reads and compiles a document: JSON, or the bytes of a `google.protobuf.Struct`.
@@ -169,5 +171,10 @@ impl Policy {
     /// Whether a rule asks for the topic, or a limit for that of a request which names none, so that subscriptions are worth remembering for the pulls that follow.
     pub fn asks_topic(&self) -> bool {
         self.asks_topic
+    }
+
+    /// Whether a rule bounds how many messages a group may have in flight.
+    pub fn bounds_leases(&self) -> bool {
+        self.bounds_leases
     }
 }

@@ -121,6 +121,10 @@ impl Rules {
         self.rules.iter().any(|rule| rule.topic != Pattern::Any)
     }
 
+    pub(super) fn bound_leases(&self) -> bool {
+        self.rules.iter().chain([&self.defaults]).any(|rule| rule.guard.max_in_flight.is_some())
+    }
+
     /// What the rules have for a caller.
     pub fn lookup(&self, caller: &Caller<'_>) -> Match<'_> {
         let mut found = Match { rule: &self.defaults, tried: None };

@@ -139,6 +139,9 @@ pub enum Counter {
     LimitEvictions,
     /// Requests that were held for over a limit because too many workers wrote its bucket at once.
     LimitContention,
+    /// Answers whose leases, or some of them, could not be counted: they could not be read, or the group's slot has no
+    /// room.
+    LeaseEvictions,
     /// Consumers whose topic had to be forgotten for newer ones, or could not be remembered at all.
     SubscriptionEvictions,
     /// Questions to the fleet's rate limit service.
@@ -186,6 +189,7 @@ impl Counter {
             }
             Counter::LimitEvictions => "ackguard_evictions_total.table.limits".to_owned(),
             Counter::LimitContention => "ackguard_limit_contention_total".to_owned(),
+            Counter::LeaseEvictions => "ackguard_evictions_total.table.leases".to_owned(),
             Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
             Counter::FleetCalls(result) => format!("ackguard_fleet_calls_total.result.{}", result.name()),
             Counter::Undecidable { dialect, reason } => {

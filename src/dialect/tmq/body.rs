@@ -1,9 +1,11 @@
 //! The settings in a body: where they stand, what they say, and how they are changed.
 
-use super::{DEFAULT_ACK_TIMEOUT, DEFAULT_AUTO_ACK, DEFAULT_MAX_RECONSUME_TIMES, field_name};
+use super::{DEFAULT_ACK_TIMEOUT, DEFAULT_AUTO_ACK, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_RECONSUME_TIMES, field_name};
 use crate::dialect::{Layout, MAX_NAME, Reading, Route};
 use crate::json::{self, Kind as JsonKind, Malformed, Object, Reader, Span, Value};
-use crate::operation::{Consumer, Field, Group, Kind, Millis, Operation, Reason, Setting, Settings, Topic, Unreadable};
+use crate::operation::{
+    Consumer, Demand, Field, Group, Kind, Millis, Operation, Reason, Setting, Settings, Topic, Unreadable,
+};
 use crate::policy::verdict::{Change, NewValue};
 use crate::splice::ObjectEdits;
 
@@ -24,6 +26,7 @@ pub fn read(route: &Route, body: &[u8]) -> Result<Reading, Unreadable> {
         topic: route.topic.clone(),
         group: route.group.clone(),
         settings: Settings::NONE,
+        demand: (route.kind == Kind::Pull).then_some(Demand { messages: Ok(DEFAULT_MAX_MESSAGES), wait: Millis(0) }),
     };
     // The broker takes an absent body of a pull or a heartbeat for one that sets nothing.
     let optional = matches!(route.kind, Kind::Pull | Kind::Extend);
@@ -32,6 +35,7 @@ pub fn read(route: &Route, body: &[u8]) -> Result<Reading, Unreadable> {
     }
     let wanted: &[&'static str] = match route.kind {
         Kind::Subscribe => &["ackTimeout", "autoAck", "maxReconsumeTimes", "deadLetterTopic", "topic"],
+        Kind::Pull => &["ackTimeout", "maxMessages", "waitMs"],
         _ => &["ackTimeout"],
     };
     let members = Members::read(wanted, body).map_err(malformed)?;
@@ -164,6 +168,7 @@ impl<'a> Members<'a> {
         } else if let Some(millis) = ack_timeout {
             settings.ack_timeout = Setting::Given(Millis(millis));
         }
+        operation.demand = operation.demand.map(|_| self.demand());
         let mut values = Vec::new();
         for field in Field::ALL {
             if let Some(span) = self.span(field_name(field)) {
@@ -171,6 +176,16 @@ impl<'a> Members<'a> {
             }
         }
         Ok(Reading { operation, layout: Layout::Object { object: self.object, values } })
+    }
+
+    fn demand(&self) -> Demand {
+        let messages = self.integer(field_name(Field::MaxInFlight), "a whole number");
+        let number = |messages: i64| u32::try_from(messages.max(0)).unwrap_or(u32::MAX);
+        let wait = self.integer("waitMs", "whole milliseconds").unwrap_or(Some(i64::MAX));
+        Demand {
+            messages: messages.map(|messages| messages.map_or(DEFAULT_MAX_MESSAGES, number)),
+            wait: Millis(wait.unwrap_or(0)),
+        }
     }
 
     fn span(&self, name: &str) -> Option<Span> {

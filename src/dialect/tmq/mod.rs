@@ -3,6 +3,7 @@
 //! The client's signature covers method, path and date and leaves the body free, so every rewrite here keeps it valid.
 
 mod body;
+mod leases;
 mod refusal;
 mod target;
 
@@ -10,6 +11,7 @@ mod target;
 mod tests;
 
 pub use body::{messages, read, refused_receipts, subscribed, write};
+pub use leases::LeaseReader;
 pub use refusal::refuse;
 pub use target::{ConsumerName, Target, route};
 
@@ -19,6 +21,8 @@ use crate::operation::{Field, Millis};
 const DEFAULT_ACK_TIMEOUT: Millis = Millis(5000);
 const DEFAULT_AUTO_ACK: bool = false;
 const DEFAULT_MAX_RECONSUME_TIMES: i64 = 3;
+/// What the broker delivers to a pull at most that does not say.
+const DEFAULT_MAX_MESSAGES: u32 = 16;
 
 /// The member of a body that holds a field.
 ///
@@ -29,5 +33,6 @@ pub fn field_name(field: Field) -> &'static str {
         Field::AutoAck => "autoAck",
         Field::MaxAttempts => "maxReconsumeTimes",
         Field::DeadLetter => "deadLetterTopic",
+        Field::MaxInFlight => "maxMessages",
     }
 }

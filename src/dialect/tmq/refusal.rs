@@ -23,6 +23,7 @@ pub fn refuse(refusal: &Refusal, request_id: Option<&str>) -> Reply {
                 Field::AutoAck => "AutoAckRejected",
                 Field::MaxAttempts => "MaxAttemptsRejected",
                 Field::DeadLetter => "DeadLetterRequired",
+                Field::MaxInFlight => "InvalidArgument",
             };
             let name = field_name(*field);
             let message = format!("{name}: {found}; policy {policy} (rule {rule}) expects {expected}");

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{ConsumerName, Target, field_name, read, subscribed, write};
 use crate::dialect::{Reading, Route};
-use crate::operation::{Field, Group, Kind, Millis, Reason, Setting, Topic, Unreadable};
+use crate::operation::{Demand, Field, Group, Kind, Millis, Reason, Setting, Topic, Unreadable};
 use crate::policy::verdict::{Action, Change, NewValue};
 
 #[test]
@@ -242,7 +242,7 @@ fn own_key(field: Field) -> impl Strategy<Value = String> {
 
 fn own_value(field: Field) -> impl Strategy<Value = String> {
     match field {
-        Field::AckTimeout | Field::MaxAttempts => {
+        Field::AckTimeout | Field::MaxAttempts | Field::MaxInFlight => {
             prop_oneof![any::<i64>().prop_map(|number| number.to_string()), Just("null".to_owned())].boxed()
         }
         Field::AutoAck => prop_oneof![Just("true"), Just("false"), Just("null")].prop_map(str::to_owned).boxed(),
@@ -341,6 +341,46 @@ proptest! {
     #[test]
     fn any_path_is_a_target_or_none(path in "/tmq/v1/[a-z%:/]{0,40}") {
         let _ = Target::parse(b"POST", path.as_bytes());
+    }
+}
+
+#[test]
+fn a_pull_tells_how_much_it_asks_for() {
+    let demand = |body: &str| read(&route(Kind::Pull), body.as_bytes()).unwrap().operation.demand.unwrap();
+    for (body, messages, wait) in [
+        ("", 16, 0),
+        ("{}", 16, 0),
+        (r#"{"maxMessages":null,"waitMs":null}"#, 16, 0),
+        (r#"{"maxMessages":3,"waitMs":1000}"#, 3, 1_000),
+        (r#"{"maxMessages":-3,"waitMs":-1}"#, 0, -1),
+        (r#"{"maxMessages":99999999999,"waitMs":99999999999999999999}"#, u32::MAX, i64::MAX),
+        (r#"{"maxMessages":1,"waitMs":"1s"}"#, 1, i64::MAX),
+        (r#"{"maxMessages":1,"waitMs":1,"waitMs":2}"#, 1, i64::MAX),
+    ] {
+        assert_eq!(demand(body), Demand { messages: Ok(messages), wait: Millis(wait) }, "{body}");
+    }
+    for (body, reason) in [
+        (r#"{"maxMessages":"16"}"#, Reason::Type),
+        (r#"{"maxMessages":1.0}"#, Reason::Type),
+        (r#"{"maxMessages":1,"maxMessages":1000}"#, Reason::Duplicate),
+    ] {
+        let fault = demand(body).messages.unwrap_err();
+        assert_eq!((fault.field, fault.reason), (Some("maxMessages"), reason), "{body}");
+    }
+    assert_eq!(read(&route(Kind::Extend), b"{}").unwrap().operation.demand, None);
+}
+
+#[test]
+fn a_pull_is_cut_beside_its_other_changes() {
+    let cut = Change { field: Field::MaxInFlight, action: Action::Clamp, to: NewValue::Count(3) };
+    let clamp = Change { field: Field::AckTimeout, action: Action::Clamp, to: NewValue::Millis(Millis(5_000)) };
+    for (body, expected) in [
+        (r#"{ "maxMessages" : 16, "ackTimeout":0, "x":1}"#, r#"{ "maxMessages" : 3, "ackTimeout":5000, "x":1}"#),
+        (r#"{"ackTimeout":0}"#, r#"{"ackTimeout":5000,"maxMessages":3}"#),
+    ] {
+        let reading = read(&route(Kind::Pull), body.as_bytes()).unwrap();
+        let edited = write(body.as_bytes(), &reading.layout, &[clamp.clone(), cut.clone()]).unwrap();
+        assert_eq!(String::from_utf8(edited).unwrap(), expected);
     }
 }
 

@@ -8,8 +8,13 @@ use crate::policy::{Caller, decide};
 
 fn verdict(guards: &str, kind: Kind, settings: Settings) -> Verdict {
     let policy = policy(&format!(r#""defaults":{{{guards}}}"#));
-    let operation =
-        Operation { kind, topic: Some(Topic("orders".to_owned())), group: Some(Group("billing".to_owned())), settings };
+    let operation = Operation {
+        kind,
+        topic: Some(Topic("orders".to_owned())),
+        group: Some(Group("billing".to_owned())),
+        settings,
+        demand: None,
+    };
     let tenant = Tenant("app".to_owned());
     let found = policy.current.rules.lookup(&Caller {
         tenant: &tenant,

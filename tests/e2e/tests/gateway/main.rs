@@ -9,6 +9,7 @@ mod fleet;
 mod health;
 mod hostile;
 mod http2;
+mod in_flight;
 mod incident;
 mod limits;
 mod overrides;

@@ -1,5 +1,7 @@
 //! The reader against serde_json, which brokers read with.
 
+mod stream;
+
 use proptest::prelude::*;
 
 use super::{Content, Node, Reader};

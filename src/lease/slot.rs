@@ -1,0 +1,214 @@
+//! One slot of the table: the leases of the groups that hash to it, as bytes.
+//!
+//! ```text
+//! slot    = sequence u64, base u64, sections      base: when it was written, in Unix ms
+//! section = name (u16 length, bytes), u16 reservations, u16 leases, the reservations, the leases
+//! reservation = id u64, deadline u32, messages u32        deadlines: ms behind the base, which reach 49 days
+//! lease       = receipt's hash u64, deadline u32
+//! ```
+//! Numbers are little-endian. Bytes that make no section end the slot: nothing but this filter writes it.
+
+use crate::operation::Receipt;
+
+/// The most bytes in a slot: 10,000 leases, the most that a group may be allowed, and some to spare.
+pub(super) const SLOT_BYTES: usize = 128 * 1024;
+
+const HEADER: usize = 16;
+const SECTION: usize = 6;
+const RESERVATION: usize = 16;
+const LEASE: usize = 12;
+
+/// How far a slot may have been written in the future, in milliseconds, before the clock is taken to have stepped back.
+/// Workers read one clock, each a little before it writes.
+const STEP: u64 = 1_000;
+
+/// Messages that are set aside for a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reserved {
+    id: u64,
+    deadline: u64,
+    messages: u32,
+}
+
+/// A message that a consumer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lease {
+    pub(super) receipt: Receipt,
+    /// In Unix milliseconds.
+    pub(super) deadline: u64,
+}
+
+/// What one group holds.
+#[derive(Debug, Default)]
+pub(super) struct Section {
+    name: String,
+    reserved: Vec<Reserved>,
+    pub(super) leases: Vec<Lease>,
+}
+
+/// All that the groups of a slot hold.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    /// The id of the last reservation. It goes on for ever, so that none of a pull that was given up is taken for
+    /// another's.
+    sequence: u64,
+    /// What the group of interest holds.
+    pub(super) own: Section,
+    others: Vec<Section>,
+}
+
+impl Section {
+    /// How many leases it holds, those that are set aside included.
+    pub(super) fn held(&self) -> u32 {
+        let leases = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
+        self.reserved.iter().fold(leases, |held, reserved| held.saturating_add(reserved.messages))
+    }
+
+    /// The first deadline of all, in Unix milliseconds.
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        let reserved = self.reserved.iter().map(|reserved| reserved.deadline);
+        reserved.chain(self.leases.iter().map(|lease| lease.deadline)).min()
+    }
+
+    /// Takes out what was set aside under this id; whether it was still there.
+    pub(super) fn release(&mut self, id: u64) -> bool {
+        let before = self.reserved.len();
+        self.reserved.retain(|reserved| reserved.id != id);
+        self.reserved.len() < before
+    }
+
+    /// The bytes that it may come to: what is set aside has its room already.
+    fn room(&self) -> usize {
+        let name = SECTION + self.name.len();
+        name + self.reserved.len() * RESERVATION + usize::try_from(self.held()).unwrap_or(usize::MAX / 64) * LEASE
+    }
+
+    fn is_empty(&self) -> bool {
+        self.reserved.is_empty() && self.leases.is_empty()
+    }
+}
+
+impl Slot {
+    /// What bytes hold at `now`, in Unix milliseconds, without what has expired; `name` is of the group of interest.
+    pub(super) fn read(bytes: &[u8], name: &str, now: u64) -> Slot {
+        let mut slot = Slot { own: Section { name: name.to_owned(), ..Section::default() }, ..Slot::default() };
+        let mut bytes = Bytes(bytes);
+        let (Some(sequence), Some(base)) = (bytes.u64(), bytes.u64()) else {
+            return slot;
+        };
+        slot.sequence = sequence;
+        // A clock that stepped back takes the deadlines with it: time to go is what they are.
+        let base = if base > now.saturating_add(STEP) { now } else { base };
+        while let Some(section) = bytes.section(base, now) {
+            if section.name == name {
+                slot.own = section;
+            } else {
+                slot.others.push(section);
+            }
+        }
+        slot
+    }
+
+    /// The bytes of it at `now`, in Unix milliseconds.
+    pub(super) fn write(&self, now: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.room());
+        let left = |deadline: u64| u32::try_from(deadline.saturating_sub(now)).unwrap_or(u32::MAX).to_le_bytes();
+        let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
+        out.extend_from_slice(&self.sequence.to_le_bytes());
+        out.extend_from_slice(&now.to_le_bytes());
+        for Section { name, reserved, leases } in self.sections() {
+            out.extend_from_slice(&count(name.len()));
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(&count(reserved.len()));
+            out.extend_from_slice(&count(leases.len()));
+            for Reserved { id, deadline, messages } in reserved {
+                out.extend_from_slice(&id.to_le_bytes());
+                out.extend_from_slice(&left(*deadline));
+                out.extend_from_slice(&messages.to_le_bytes());
+            }
+            for Lease { receipt, deadline } in leases {
+                out.extend_from_slice(&receipt.hash().to_le_bytes());
+                out.extend_from_slice(&left(*deadline));
+            }
+        }
+        out
+    }
+
+    /// Sets messages aside until `deadline`, in Unix milliseconds; returns the id, or none where there is no room for
+    /// what they come to.
+    pub(super) fn reserve(&mut self, messages: u32, deadline: u64) -> Option<u64> {
+        self.sequence += 1;
+        let id = self.sequence;
+        self.own.reserved.push(Reserved { id, deadline, messages });
+        (self.room() <= SLOT_BYTES).then_some(id)
+    }
+
+    /// Adds as many leases as there is room for; returns how many.
+    pub(super) fn begin(&mut self, leases: &[Lease]) -> usize {
+        let room = SLOT_BYTES.saturating_sub(self.room()) / LEASE;
+        let fit = leases.get(..room.min(leases.len())).unwrap_or_default();
+        self.own.leases.extend_from_slice(fit);
+        fit.len()
+    }
+
+    fn room(&self) -> usize {
+        HEADER + self.sections().map(Section::room).sum::<usize>()
+    }
+
+    /// Those that hold anything.
+    fn sections(&self) -> impl Iterator<Item = &Section> {
+        self.others.iter().chain([&self.own]).filter(|section| !section.is_empty())
+    }
+}
+
+/// Bytes that are read from their start.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = self.u16()?;
+        let (text, rest) = self.0.split_at_checked(usize::from(length))?;
+        self.0 = rest;
+        String::from_utf8(text.to_vec()).ok()
+    }
+
+    fn section(&mut self, base: u64, now: u64) -> Option<Section> {
+        let mut section = Section { name: self.text()?, ..Section::default() };
+        let (reserved, leases) = (self.u16()?, self.u16()?);
+        section.reserved.reserve_exact(usize::from(reserved));
+        section.leases.reserve_exact(usize::from(leases));
+        for _ in 0..reserved {
+            let (id, left, messages) = (self.u64()?, self.u32()?, self.u32()?);
+            let deadline = base.saturating_add(u64::from(left));
+            if deadline > now {
+                section.reserved.push(Reserved { id, deadline, messages });
+            }
+        }
+        for _ in 0..leases {
+            let (receipt, left) = (Receipt::from_hash(self.u64()?), self.u32()?);
+            let deadline = base.saturating_add(u64::from(left));
+            if deadline > now {
+                section.leases.push(Lease { receipt, deadline });
+            }
+        }
+        Some(section)
+    }
+}
