@@ -46,10 +46,10 @@ pub(super) struct Exchange {
     answer: Option<Answer>,
     /// The ack that a roll-out's health is told by.
     ack: Option<Ack>,
-    /// What the fleet's service tells the client.
-    headers: Vec<Header>,
     /// The answer that tells of leases.
     in_flight: Option<InFlight>,
+    /// What the fleet's service tells the client.
+    headers: Vec<Header>,
 }
 
 enum Stage {
@@ -185,17 +185,15 @@ impl Exchange {
         self.carry_out(policy, &request, judgement, bytes)
     }
 
-    /// Does what was decided on a request with this body, as far as there is one; counts and logs it. What its group may have
-    /// in flight is asked last, so that nothing is set aside for a pull that does not go on.
+    /// Does what was decided on a request with this body, once its group has room for it; counts and logs it.
     fn carry_out(&mut self, policy: &Policy, request: &Collected, mut judgement: Judgement<'_>, body: &[u8]) -> Action {
         let guarded = &request.guarded;
         judgement.ask_in_flight(guarded, body, &self.host, || self.host.now());
         if let Effect::Edit(edited) = judgement.effect()
             && !self.host.replace_request_body(body.len(), edited)
         {
-            let awaited = judgement.in_flight.awaited.take();
-            if let Some(in_flight) = awaited.map(|awaited| InFlight::awaited(guarded.dialect, awaited)) {
-                in_flight.break_off(self.host);
+            if let Some(awaited) = judgement.in_flight.awaited.take() {
+                InFlight::awaited(guarded.dialect, awaited).break_off(self.host);
             }
             // The limits have been asked, and are not asked again.
             let kept = judgement.keep_limits(policy);
@@ -277,18 +275,18 @@ impl Exchange {
 }
 
 impl Context for Exchange {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
+            self.go_on(|asking| asking.answered(status, size));
+        }
+    }
+
     /// The exchange is over, whole or not.
     fn on_done(&mut self) -> bool {
         if let Some(in_flight) = self.in_flight.take() {
             in_flight.break_off(self.host);
         }
         true
-    }
-
-    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
-        if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
-            self.go_on(|asking| asking.answered(status, size));
-        }
     }
 }
 
@@ -305,9 +303,9 @@ impl Exchange {
         let Waiting { request, body, limits, asking } = *waiting;
         let body = body.and_then(|size| self.held_body(size));
         let topic = || remembered_topic(self.host, &request.guarded.route);
-        let read = body.as_deref().map_err(Clone::clone);
-        let bytes = read.clone().unwrap_or_default();
-        let mut judgement = judge(&policy, &request.guarded, request.side, read, topic);
+        let body = body.as_deref().map_err(Clone::clone);
+        let bytes = *body.as_ref().unwrap_or(&&[][..]);
+        let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
         judgement.restore_limits(&policy, limits);
         match ask(asking) {
             Ok((call, answer)) => {
