@@ -62,6 +62,11 @@ pub struct Owed {
 }
 
 impl Owed {
+    /// What its limit counts; none where the policy has no such limit.
+    pub fn cost(&self, policy: &Policy) -> Option<Cost> {
+        Some(policy.limits().get(self.index)?.cost)
+    }
+
     /// What is due for a pull that has brought so much, beyond the one that it paid for before. None where that was all.
     pub fn due<'p>(&self, policy: &'p Policy, messages: u64, bytes: u64) -> Option<Charge<'p>> {
         let limit = policy.limits().get(self.index)?;

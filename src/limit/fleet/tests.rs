@@ -4,10 +4,10 @@ use prost::Message as _;
 
 use crate::operation::Millis;
 use crate::policy::Mode;
-use crate::policy::limit::{Cost, Key, Limit, OnError, Operations, Rate, Reach, Service};
+use crate::policy::limit::{Cost, Key, Limit, MAX_SERVICE_NAME, OnError, Operations, Rate, Reach, Service};
 
 use super::message::{Code, Duration, HeaderValue, RateLimit, Response, Status};
-use super::{Answer, Call, Demand, Header, MAX_CLUSTER, MAX_RESPONSE, Over, Unanswered, target};
+use super::{Answer, Call, Demand, Header, MAX_RESPONSE, Over, Unanswered, target};
 
 fn limit(name: &str, key: &[Key], over: Mode, timeout: i64, on_error: OnError) -> Limit {
     let service = Service { cluster: "ratelimit".into(), domain: "mq".into(), timeout: Millis(timeout), on_error };
@@ -275,9 +275,9 @@ fn headers_are_bounded_in_number_and_size() {
 #[test]
 fn a_cluster_is_named_by_a_message_even_where_its_name_could_be_one() {
     assert_eq!(target("x1").as_deref(), Some("\x0a\x04\x0a\x02x1"));
-    let longest = "c".repeat(MAX_CLUSTER);
+    let longest = "c".repeat(MAX_SERVICE_NAME);
     assert!(target(&longest).is_some_and(|message| message.ends_with(&longest)));
-    assert_eq!(target(&"c".repeat(MAX_CLUSTER + 1)), None);
+    assert_eq!(target(&"c".repeat(MAX_SERVICE_NAME + 1)), None);
 }
 
 proptest! {
