@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm noop image envoy chromium build fmt lint test crash fuzz demo bench up down toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy redis chromium build fmt lint test crash fuzz demo bench limits up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ image: wasm ## Build the OCI image that Istio loads, with docker, podman or buil
 envoy: ## Find an Envoy, or fetch the pinned one into target/tools/, and print its path
 	@.make/envoy.sh
 
+redis: ## Find a Redis server, or unpack Debian's into target/tools/, and print its path
+	@.make/redis.sh
+
 chromium: ## Find a Chromium with its ChromeDriver, or unpack Debian's into target/tools/, and print their paths
 	@.make/chromium.sh
 
@@ -43,7 +46,7 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	$(CARGO) clippy --package fuzz --features afl --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm noop envoy chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
+test: lint wasm noop envoy redis chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 	@.make/fuzz.sh 60
@@ -58,8 +61,11 @@ fuzz: prerequisites ## Fuzz the policy parser and the T-MQ dialect for MINUTES=1
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident
 
-bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in some three minutes: target/bench/
+bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in some four minutes: target/bench/
 	$(BUILT)/release/tmq-load bench
+
+limits: build wasm envoy ## Measure how exactly limits hold with 1, 2 and 4 workers: target/limits/, and the table in docs/limits.md
+	$(BUILT)/release/tmq-load limits --write docs/limits.md
 
 up: build wasm envoy ## Start the broker and the gateways, and leave them running
 	$(BUILT)/release/stack up

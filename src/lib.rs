@@ -18,6 +18,8 @@
 //! | [`dialect`] | wires: bytes to operations, changes and refusals back to bytes; no policy |
 //! | [`policy`] | the policy document, compiled; operation to verdict; no wire |
 //! | [`judgement`] | one request's whole way through these, without a host |
+//! | [`limit`] | what may pass in which time |
+//! | [`circuit_breaker`] | whether a service that fails is asked at all |
 //! | [`shared_memory`] | what all workers know |
 //! | [`rollout`] | how far a roll-out has come, and how its consumers fare |
 //! | [`lease`] | who holds what until when, counted over all workers |
@@ -30,6 +32,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod body;
+pub mod circuit_breaker;
 pub mod dialect;
 pub mod hash;
 pub mod http;

@@ -26,8 +26,8 @@ pub struct Limits<'p> {
     /// What was charged.
     pub charges: Vec<Charge<'p>>,
     /// How each of `charges` was paid.
-    paid: Vec<Paid>,
-    trouble: Trouble,
+    pub(super) paid: Vec<Paid>,
+    pub(super) trouble: Trouble,
 }
 
 /// The limit that refuses a request.
@@ -62,6 +62,11 @@ pub struct Owed {
 }
 
 impl Owed {
+    /// What its limit counts; none where the policy has no such limit.
+    pub fn cost(&self, policy: &Policy) -> Option<Cost> {
+        Some(policy.limits().get(self.index)?.cost)
+    }
+
     /// What is due for a pull that has brought so much, beyond the one that it paid for before. None where that was all.
     pub fn due<'p>(&self, policy: &'p Policy, messages: u64, bytes: u64) -> Option<Charge<'p>> {
         let limit = policy.limits().get(self.index)?;
@@ -77,7 +82,7 @@ impl Owed {
 
 impl<'p> Judgement<'p> {
     /// What of the request decides which buckets it is charged to. `topic` is where it lives.
-    fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
+    pub fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
         let read = self.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
         let topic: Option<&Topic> = read.or(guarded.route.topic.as_ref());
         Facts {
@@ -149,9 +154,12 @@ impl<'p> Judgement<'p> {
         Refused { mode, refusal, told, effect: Effect::Answer(reply) }
     }
 
-    /// Puts back what the limits were paid, for a request that goes on no further.
-    pub fn refund_limits(&mut self, limiter: &mut Limiter, memory: &impl SharedMemory, now: u64) {
-        limiter.refund(memory, &self.limits.charges, &self.limits.paid, now);
+    /// Puts back what the limits were paid, for a request that goes on no further. `now` is in Unix nanoseconds.
+    pub fn refund_limits(&mut self, limiter: &mut Limiter, memory: &impl SharedMemory, now: impl FnOnce() -> u64) {
+        if self.limits.charges.is_empty() {
+            return;
+        }
+        limiter.refund(memory, &self.limits.charges, &self.limits.paid, now());
         self.limits.charges.clear();
         self.limits.paid.clear();
     }
@@ -210,7 +218,7 @@ fn refusal(policy: &Policy, limit: &Limit, throttle: Throttle) -> Refusal {
 }
 
 /// The value of `x-ackguard` for a refusal that has nothing to do with the body.
-fn told(judgement: &Judgement<'_>, refusal: &Refusal) -> String {
+pub(super) fn told(judgement: &Judgement<'_>, refusal: &Refusal) -> String {
     let Refusal::Throttled { policy, .. } = refusal else { return String::new() };
     let outcome = Outcome::Reject(refusal.clone());
     announce(&outcome, judgement.dialect, (&[], &crate::dialect::Layout::Unread), ("", policy)).unwrap_or_default()

@@ -9,6 +9,7 @@
 //! is carried out, so that shadow counts what enforce would do.
 
 mod answer;
+mod fleet;
 mod in_flight;
 mod limits;
 
@@ -16,6 +17,7 @@ mod limits;
 mod tests;
 
 pub use answer::answer;
+pub use fleet::Kept;
 pub use in_flight::{Awaited, InFlight, counts_leases};
 pub use limits::{Limits, Owed, Refused, Tried};
 
@@ -306,6 +308,11 @@ impl Judgement<'_> {
             Some(ruling) if ruling.set.mode == Mode::Enforce => &ruling.effect,
             _ => &Effect::Pass,
         }
+    }
+
+    /// Whether the request is refused, or would be where the document or the whole set of rules only watches.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.decision(), Decision::Reject | Decision::WouldReject)
     }
 
     /// What becomes of the request.

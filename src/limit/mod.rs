@@ -1,4 +1,4 @@
-//! Local limits: token buckets that all workers of one Envoy share.
+//! Limits: token buckets that all workers of one Envoy share, and in [`fleet`] those that many Envoys share.
 //!
 //! ```text
 //! request ─▶ Limiter ─ a loan of tokens in hand ───────────────▶ goes on, no shared memory touched
@@ -15,6 +15,7 @@
 
 pub mod bill;
 mod bucket;
+pub mod fleet;
 mod ledger;
 mod limiter;
 

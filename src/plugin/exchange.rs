@@ -3,10 +3,12 @@
 //! ```text
 //! headers ─▶ nobody's, or needs no reading ──────────────▶ on, untouched
 //!        └─▶ Collecting ─▶ whole body ─▶ judge ─▶ on, as it came or edited ─▶ Told in the response
-//!                      └─▶ over the limit, unreadable ──▶ answered, or on as it came
+//!        │             │                         └─▶ Asking the fleet's service ─▶ on, or answered
+//!        │             └─▶ over the limit, unreadable ──▶ answered, or on as it came
 //! ```
 
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -14,8 +16,10 @@ use proxy_wasm::types::Action;
 use crate::body;
 use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
-use crate::judgement::{Effect, Entry, Guarded, enter, judge, rules, side};
+use crate::judgement::{Effect, Entry, Guarded, Judgement, Kept, enter, judge, rules, side};
+use crate::limit::fleet::{Answer as FleetAnswer, Call, Header};
 use crate::operation::{Kind, Tenant, Unreadable};
+use crate::policy::limit::OnError;
 use crate::policy::rollout::Side;
 use crate::policy::{HostHeaders, Mode, Policy};
 use crate::rollout::Part;
@@ -23,6 +27,8 @@ use crate::telemetry::{Counter, Decision, HEADER};
 
 use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
+use super::brought::Brought;
+use super::fleet::{self, Asking};
 use super::host::Host;
 use super::in_flight::InFlight;
 use super::limits::with_limiter;
@@ -30,6 +36,10 @@ use super::limits::with_limiter;
 /// One request and its response.
 pub(super) struct Exchange {
     host: Host,
+    /// The host's id of its context.
+    id: u32,
+    /// Itself, for the tick that ends its wait.
+    this: Weak<RefCell<Exchange>>,
     policy: Option<Rc<Policy>>,
     part: Part,
     stage: Stage,
@@ -39,6 +49,10 @@ pub(super) struct Exchange {
     ack: Option<Ack>,
     /// The answer that tells of leases.
     in_flight: Option<InFlight>,
+    /// The answer that limits are owed something for.
+    brought: Option<Brought>,
+    /// What the fleet's service tells the client.
+    headers: Vec<Header>,
 }
 
 enum Stage {
@@ -46,8 +60,20 @@ enum Stage {
     Passing,
     /// The body is on its way in, `size` bytes so far.
     Collecting { request: Collected, size: usize },
+    /// The fleet's rate limit service is asked.
+    Asking(Box<Waiting>),
     /// The request went on edited; the response will say so.
     Told(String),
+}
+
+/// A request that waits for the fleet's service.
+struct Waiting {
+    request: Collected,
+    /// The size of the body that is held, or why there is none.
+    body: Result<usize, Unreadable>,
+    /// What the local limits have said.
+    limits: Kept,
+    asking: Asking,
 }
 
 /// A request whose body decides, and what else its headers told.
@@ -58,8 +84,22 @@ struct Collected {
 }
 
 impl Exchange {
-    pub(super) fn new(host: Host, policy: Option<Rc<Policy>>, part: Part) -> Self {
-        Exchange { host, policy, part, stage: Stage::Passing, answer: None, ack: None, in_flight: None }
+    pub(super) fn shared(host: Host, id: u32, policy: Option<Rc<Policy>>, part: Part) -> Rc<RefCell<Self>> {
+        Rc::new_cyclic(|this| {
+            RefCell::new(Exchange {
+                host,
+                id,
+                this: this.clone(),
+                policy,
+                part,
+                stage: Stage::Passing,
+                answer: None,
+                ack: None,
+                in_flight: None,
+                brought: None,
+                headers: Vec::new(),
+            })
+        })
     }
 
     /// Begins a request that a dialect reads, by its head.
@@ -86,10 +126,10 @@ impl Exchange {
         let reads_body = guarded.reads_body;
         let request = Collected { guarded, side, has_length: head.get("content-length").is_some() };
         if ends || !reads_body {
-            return self.decide(policy, &request, Ok(&[]));
+            return self.decide(policy, request, Ok(&[]));
         }
         if let Some(fault) = body::unreadable(head) {
-            return self.decide(policy, &request, Err(fault));
+            return self.decide(policy, request, Err(fault));
         }
         let action = match policy.headers {
             HostHeaders::Held => Action::Pause,
@@ -126,17 +166,50 @@ impl Exchange {
         (side == Side::Candidate).then(|| Ack::sent(self.host, dialect, rollout, stage))
     }
 
-    /// Decides on a request by its body, or by why there is none; counts, logs and does what was decided.
-    fn decide(&mut self, policy: &Policy, request: &Collected, body: Result<&[u8], Unreadable>) -> Action {
+    /// Decides on a request by its body, or by why there is none; asks the fleet's service where a limit wants it.
+    fn decide(&mut self, policy: &Policy, request: Collected, body: Result<&[u8], Unreadable>) -> Action {
         let guarded = &request.guarded;
-        let size = body.as_ref().map_or(0, |body| body.len());
+        let held = body.as_ref().map(|body| body.len()).map_err(Clone::clone);
         let topic = || remembered_topic(self.host, &guarded.route);
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(policy, guarded, request.side, body, topic);
         with_limiter(|limiter| {
             judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
-            judgement.ask_in_flight(guarded, bytes, &self.host, || self.host.now());
         });
+        if let Some(call) = judgement.fleet_call(policy, guarded) {
+            match fleet::ask(self.host, self.id, &self.this, call) {
+                Ok(asking) => {
+                    let limits = judgement.keep_limits(policy);
+                    self.stage = Stage::Asking(Box::new(Waiting { request, body: held, limits, asking }));
+                    return Action::Pause;
+                }
+                Err(unasked) => self.without_answer(policy, guarded, &mut judgement, &unasked),
+            }
+        }
+        self.carry_out(policy, &request, judgement, bytes)
+    }
+
+    /// Does what was decided on a request with this body, once its group has room for it; counts and logs it.
+    fn carry_out(&mut self, policy: &Policy, request: &Collected, mut judgement: Judgement<'_>, body: &[u8]) -> Action {
+        let guarded = &request.guarded;
+        judgement.ask_in_flight(guarded, body, &self.host, || self.host.now());
+        if let Effect::Edit(edited) = judgement.effect()
+            && !self.host.replace_request_body(body.len(), edited)
+        {
+            if let Some(awaited) = judgement.in_flight.awaited.take() {
+                InFlight::awaited(guarded.dialect, awaited).break_off(self.host);
+            }
+            // The limits have been asked, and are not asked again.
+            let kept = judgement.keep_limits(policy);
+            let topic = || remembered_topic(self.host, &guarded.route);
+            let fault = Err(Unreadable::out_of_reach("edited"));
+            let mut unedited = judge(policy, guarded, request.side, fault, topic);
+            unedited.restore_limits(policy, kept);
+            return self.carry_out(policy, request, unedited, &[]);
+        }
+        if judgement.is_refused() {
+            with_limiter(|limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
+        }
         for counter in judgement.counters() {
             self.host.count(counter);
         }
@@ -145,16 +218,6 @@ impl Exchange {
         match judgement.effect() {
             Effect::Pass => {}
             Effect::Edit(edited) => {
-                if !self.host.replace_request_body(size, edited) {
-                    with_limiter(|limiter| {
-                        judgement.refund_limits(limiter, &self.host, self.host.now_nanos());
-                    });
-                    let awaited = judgement.in_flight.awaited.take();
-                    if let Some(in_flight) = awaited.map(|awaited| InFlight::awaited(guarded.dialect, awaited)) {
-                        in_flight.break_off(self.host);
-                    }
-                    return self.decide(policy, request, Err(Unreadable::out_of_reach("edited")));
-                }
                 if policy.headers == HostHeaders::Held && request.has_length {
                     let length = edited.len().to_string();
                     self.host.set_request_header("content-length", &length);
@@ -163,15 +226,11 @@ impl Exchange {
             }
             Effect::Answer(reply) => {
                 self.host.reply(reply);
-                if !judgement.limits.charges.is_empty() {
-                    with_limiter(|limiter| {
-                        judgement.refund_limits(limiter, &self.host, self.host.now_nanos());
-                    });
-                }
                 return Action::Pause;
             }
         }
         self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
+        self.brought = Brought::awaited(policy, guarded.dialect, judgement.owes(policy));
         self.in_flight = match judgement.in_flight.awaited {
             Some(awaited) => Some(InFlight::awaited(guarded.dialect, awaited)),
             None => InFlight::settling(self.host, policy, guarded.dialect, &guarded.route, || {
@@ -186,8 +245,10 @@ impl Exchange {
 
     /// Notes that `size` bytes of the body are here; decides when it is whole, or too large.
     fn collect(&mut self, size: usize, whole: bool) -> Action {
-        let Stage::Collecting { size: held, .. } = &mut self.stage else {
-            return Action::Continue;
+        let held = match &mut self.stage {
+            Stage::Collecting { size, .. } => size,
+            Stage::Asking(_) => return Action::Pause,
+            Stage::Passing | Stage::Told(_) => return Action::Continue,
         };
         *held = size;
         if whole || size > body::MAX_BODY { self.collected() } else { Action::Pause }
@@ -195,31 +256,80 @@ impl Exchange {
 
     /// Decides on what was collected.
     fn collected(&mut self) -> Action {
+        if matches!(self.stage, Stage::Asking(_)) {
+            return Action::Pause;
+        }
         let stage = std::mem::replace(&mut self.stage, Stage::Passing);
         let (Stage::Collecting { request, size }, Some(policy)) = (stage, self.policy.clone()) else {
             return Action::Continue;
         };
         if size > body::MAX_BODY {
-            return self.decide(&policy, &request, Err(body::too_large(size)));
+            return self.decide(&policy, request, Err(body::too_large(size)));
         }
-        let body = match size {
-            0 => Some(Vec::new()),
-            _ => self.host.request_body(size),
-        };
-        match body.filter(|body| body.len() == size) {
-            Some(body) => self.decide(&policy, &request, Ok(&body)),
-            None => self.decide(&policy, &request, Err(Unreadable::out_of_reach("read"))),
+        match self.held_body(size) {
+            Ok(body) => self.decide(&policy, request, Ok(&body)),
+            Err(fault) => self.decide(&policy, request, Err(fault)),
         }
+    }
+
+    /// The body of `size` bytes that the host holds.
+    fn held_body(&self, size: usize) -> Result<Vec<u8>, Unreadable> {
+        let body = if size == 0 { Some(Vec::new()) } else { self.host.request_body(size) };
+        body.filter(|body| body.len() == size).ok_or_else(|| Unreadable::out_of_reach("read"))
     }
 }
 
 impl Context for Exchange {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
+            self.go_on(|asking| asking.answered(status, size));
+        }
+    }
+
     /// The exchange is over, whole or not.
     fn on_done(&mut self) -> bool {
         if let Some(in_flight) = self.in_flight.take() {
             in_flight.break_off(self.host);
         }
+        self.pay();
         true
+    }
+}
+
+impl Exchange {
+    /// Ends the wait for the fleet's service, from which nothing is heard.
+    pub(super) fn unanswered(&mut self) {
+        self.go_on(|asking| Err(asking.expired()));
+    }
+
+    /// Ends a wait with what `ask` finds; lets the request go on, or answers it.
+    fn go_on(&mut self, ask: impl FnOnce(Asking) -> Result<(Call, FleetAnswer), Call>) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Passing);
+        let (Stage::Asking(waiting), Some(policy)) = (stage, self.policy.clone()) else { return };
+        let Waiting { request, body, limits, asking } = *waiting;
+        let body = body.and_then(|size| self.held_body(size));
+        let topic = || remembered_topic(self.host, &request.guarded.route);
+        let body = body.as_deref().map_err(Clone::clone);
+        let bytes = *body.as_ref().unwrap_or(&&[][..]);
+        let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
+        judgement.restore_limits(&policy, limits);
+        match ask(asking) {
+            Ok((call, answer)) => {
+                judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
+                self.headers = answer.headers;
+            }
+            Err(unanswered) => self.without_answer(&policy, &request.guarded, &mut judgement, &unanswered),
+        }
+        if self.carry_out(&policy, &request, judgement, bytes) == Action::Continue {
+            self.host.resume_request();
+        }
+    }
+
+    /// Does to a judgement what its limits say of a service that gives no answer.
+    fn without_answer(&self, policy: &Policy, guarded: &Guarded, judgement: &mut Judgement<'_>, call: &Call) {
+        if call.on_error == OnError::Reject {
+            judgement.refuse_without_answer(policy, guarded, call);
+        }
     }
 }
 
@@ -255,19 +365,26 @@ impl HttpContext for Exchange {
             self.answer = self.answer.take().filter(|_| success);
             self.ack = self.ack.take().and_then(|ack| ack.answered(self.host, success));
             self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.answered(self.host, success));
-            if ends {
-                self.answered();
-            }
+        }
+        if ends {
+            self.answered();
         }
         if let Stage::Told(told) = &self.stage {
             self.host.add_response_header(HEADER, told);
+        }
+        for Header { name, value } in self.headers.drain(..) {
+            self.host.add_response_header_bytes(&name, &value);
         }
         Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
+        let reads = self.awaits_answer() || self.brought.as_ref().is_some_and(Brought::reads);
+        let piece = if size > 0 && reads { self.host.response_piece(size) } else { Vec::new() };
+        if let Some(brought) = &mut self.brought {
+            brought.take(size, &piece);
+        }
         if size > 0 && self.awaits_answer() {
-            let piece = self.host.response_piece(size);
             self.answer = self.answer.take().and_then(|answer| answer.take(self.host, &piece));
             self.ack = self.ack.take().and_then(|ack| ack.take(&piece));
             self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.take(self.host, &piece));
@@ -290,8 +407,16 @@ impl Exchange {
         self.answer.is_some() || self.ack.is_some() || self.in_flight.is_some()
     }
 
+    /// Charges what a pull has brought.
+    fn pay(&mut self) {
+        if let (Some(brought), Some(policy)) = (self.brought.take(), &self.policy) {
+            brought.end(self.host, policy);
+        }
+    }
+
     /// Takes what the whole answer says.
     fn answered(&mut self) {
+        self.pay();
         if let Some(answer) = self.answer.take() {
             answer.end(self.host);
         }

@@ -106,6 +106,11 @@ impl Host {
         let _ = hostcalls::add_map_value(MapType::HttpResponseHeaders, name, value);
     }
 
+    /// Adds a header to the response, whose value may be any bytes.
+    pub(super) fn add_response_header_bytes(self, name: &str, value: &[u8]) {
+        let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, name, value);
+    }
+
     /// Answers in the broker's place; a request that is on its way already is reset.
     pub(super) fn reply(self, reply: &Reply) {
         let Some(status) = reply.grpc_status else {
@@ -136,6 +141,35 @@ impl Host {
     pub(super) fn now_nanos(self) -> u64 {
         let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
         since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+    }
+
+    /// Lets a request go on that was held.
+    pub(super) fn resume_request(self) {
+        let _ = hostcalls::resume_http_request();
+    }
+
+    /// Makes a gRPC call to `target`, a `GrpcService`, and returns its token. None where the host makes none.
+    pub(super) fn call(
+        self,
+        target: &str,
+        service: &str,
+        method: &str,
+        message: &[u8],
+        timeout: Duration,
+    ) -> Option<u32> {
+        hostcalls::dispatch_grpc_call(target, service, method, Vec::new(), Some(message), timeout).ok()
+    }
+
+    /// The message that a gRPC call brought, at most `size` bytes.
+    pub(super) fn call_response(self, size: usize) -> Vec<u8> {
+        let message = hostcalls::get_buffer(BufferType::GrpcReceiveBuffer, 0, size);
+        message.ok().flatten().unwrap_or_default()
+    }
+
+    /// Makes the context with this id the one that the calls to come are for, until the host's present call ends. False
+    /// where it has none such.
+    pub(super) fn act_for(self, context: u32) -> bool {
+        hostcalls::set_effective_context(context).is_ok()
     }
 
     /// Asks for a call of the root context's `on_tick` at every `period`.

@@ -16,8 +16,10 @@ use crate::telemetry::{Counter, Gauge};
 
 use super::ack::with_pending;
 use super::exchange::Exchange;
+use super::fleet;
 use super::host::Host;
 use super::limits::with_limiter;
+use super::shared::Shared;
 
 /// Where the hash of the policy in force stands, so that a new one is told once and not by each worker.
 const IN_FORCE: &str = "ackguard/policy";
@@ -131,6 +133,23 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        self.take_part();
+        // Also where it was replaced: its requests may wait still, and the new one need not tick.
+        fleet::sweep(self.host);
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Shared(Exchange::shared(self.host, id, self.policy.clone(), self.part))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Root {
+    /// Gives back what this worker has borrowed and does not use, and takes its part in a roll-out.
+    fn take_part(&mut self) {
         let Some(policy) = self.policy.clone().filter(|_| self.number == NEWEST.get()) else { return };
         with_limiter(|limiter| {
             if !limiter.is_idle() {
@@ -143,14 +162,5 @@ impl RootContext for Root {
         if let Some(standing) = standing {
             self.tell(&policy, &standing);
         }
-    }
-
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        let policy = self.policy.clone();
-        Some(Box::new(Exchange::new(self.host, policy, self.part)))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }

@@ -9,6 +9,8 @@ use crate::policy::Mode;
 use crate::policy::verdict::{Finding, Outcome};
 use crate::rollout::Transition;
 
+use super::FleetResult;
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
@@ -142,6 +144,8 @@ pub enum Counter {
     LeaseEvictions,
     /// Consumers whose topic had to be forgotten for newer ones, or could not be remembered at all.
     SubscriptionEvictions,
+    /// Questions to the fleet's rate limit service.
+    FleetCalls(FleetResult),
     /// Requests that could not be read.
     Undecidable {
         /// The wire.
@@ -187,6 +191,7 @@ impl Counter {
             Counter::LimitContention => "ackguard_limit_contention_total".to_owned(),
             Counter::LeaseEvictions => "ackguard_evictions_total.table.leases".to_owned(),
             Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
+            Counter::FleetCalls(result) => format!("ackguard_fleet_calls_total.result.{}", result.name()),
             Counter::Undecidable { dialect, reason } => {
                 format!("ackguard_undecidable_total.dialect.{}.reason.{}", dialect.name(), reason.name())
             }

@@ -1,4 +1,4 @@
-//! Where things are: the repository, the built filter, the built programs, Envoy.
+//! Where things are: the repository, the built filter, the built programs, Envoy, Redis.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -48,12 +48,21 @@ pub fn program(name: &str) -> Result<PathBuf, MissingProgram> {
 /// The script's own reason.
 pub(crate) fn envoy() -> Result<PathBuf, MissingProgram> {
     static FOUND: OnceLock<Result<PathBuf, MissingProgram>> = OnceLock::new();
-    FOUND.get_or_init(find_envoy).clone()
+    FOUND.get_or_init(|| found_by(".make/envoy.sh", "envoy")).clone()
 }
 
-fn find_envoy() -> Result<PathBuf, MissingProgram> {
-    let missing = |hint: String| MissingProgram { name: "envoy".to_owned(), hint };
-    let script = root().join(".make/envoy.sh");
+/// Redis, found or fetched by `.make/redis.sh`, which is asked once a process.
+///
+/// # Errors
+/// The script's own reason.
+pub(crate) fn redis() -> Result<PathBuf, MissingProgram> {
+    static FOUND: OnceLock<Result<PathBuf, MissingProgram>> = OnceLock::new();
+    FOUND.get_or_init(|| found_by(".make/redis.sh", "redis-server")).clone()
+}
+
+fn found_by(script: &str, name: &str) -> Result<PathBuf, MissingProgram> {
+    let missing = |hint: String| MissingProgram { name: name.to_owned(), hint };
+    let script = root().join(script);
     let output = Command::new(&script)
         .stdin(Stdio::null())
         .output()

@@ -5,6 +5,7 @@ mod config_map;
 mod configurations;
 mod disconnects;
 mod explained;
+mod fleet;
 mod health;
 mod hostile;
 mod http2;

@@ -1,0 +1,52 @@
+//! An exchange as the host calls it. The root's tick reaches it too, where it waits for an answer that does not come.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::exchange::Exchange;
+
+/// An exchange that two can reach: the host calls one of them at a time, and no call of the host comes within another.
+pub(super) struct Shared(pub(super) Rc<RefCell<Exchange>>);
+
+impl Context for Shared {
+    fn on_done(&mut self) -> bool {
+        self.0.borrow_mut().on_done()
+    }
+
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        self.0.borrow_mut().on_grpc_call_response(token, status, size);
+    }
+
+    fn on_done(&mut self) -> bool {
+        self.0.borrow_mut().on_done()
+    }
+}
+
+impl HttpContext for Shared {
+    fn on_http_request_headers(&mut self, count: usize, ends: bool) -> Action {
+        self.0.borrow_mut().on_http_request_headers(count, ends)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, ends: bool) -> Action {
+        self.0.borrow_mut().on_http_request_body(size, ends)
+    }
+
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        self.0.borrow_mut().on_http_request_trailers(count)
+    }
+
+    fn on_http_response_headers(&mut self, count: usize, ends: bool) -> Action {
+        self.0.borrow_mut().on_http_response_headers(count, ends)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
+        self.0.borrow_mut().on_http_response_body(size, ends)
+    }
+
+    fn on_http_response_trailers(&mut self, count: usize) -> Action {
+        self.0.borrow_mut().on_http_response_trailers(count)
+    }
+}

@@ -1,0 +1,164 @@
+//! What holds when the service gives no answer.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Instant;
+
+use e2e::client::Http1Client;
+use e2e::gateway::{Gateway, MODES, Setup, shipped};
+use serde_json::{Value, json};
+use stack::{HostMode, until};
+
+use super::stand::{add_cluster, asking, at_most, fleet, passes, publish, redis, results, service, went_on};
+
+/// A limit that waits no longer than this.
+fn within(timeout: &str, on_error: &str) -> Value {
+    let mut limit = fleet("publish", on_error);
+    limit["global"]["timeout"] = timeout.into();
+    limit
+}
+
+/// Sends requests until one is answered by the service again.
+async fn answered_again(gateway: &Gateway) {
+    let before = results(gateway).await[0];
+    until("an answer of the service", async || {
+        let response = gateway.guarded(&publish("after", 1)).await;
+        went_on(gateway, &response).await;
+        (results(gateway).await[0] > before).then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_is_waited_for_no_longer_than_the_limit_says() {
+    let redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+    for (mode, on_error, goes_on) in
+        [(MODES[0], "allow", true), (MODES[1], "allow", true), (MODES[0], "reject", false), (MODES[1], "reject", false)]
+    {
+        let gateway = asking(mode, &[service.address()], json!([within("50ms", on_error)])).start().await;
+        service.hang(true);
+        let response = gateway.guarded(&publish("a", 1)).await;
+        assert_eq!(went_on(&gateway, &response).await, goes_on, "{mode:?}, {on_error}");
+        assert_eq!(results(&gateway).await, [0, 0, 1, 0, 0], "{mode:?}, {on_error}");
+        if !goes_on {
+            assert_eq!(response.header("x-ackguard").as_deref(), Some("reject; limit=publish; policy=1"));
+            assert_eq!(response.header("retry-after").as_deref(), Some("1"));
+        }
+        service.hang(false);
+        answered_again(&gateway).await;
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn redis_may_die_and_come_back() {
+    let mut redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+    let mut gateways = Vec::new();
+    for (mode, on_error) in MODES.into_iter().zip(["allow", "reject"]) {
+        let gateway = asking(mode, &[service.address()], json!([fleet("publish", on_error)])).start().await;
+        assert!(passes(&gateway, "a", 1).await);
+        gateways.push((gateway, on_error == "allow"));
+    }
+    redis.kill();
+    for (gateway, goes_on) in &gateways {
+        assert_eq!(passes(gateway, "a", 1).await, *goes_on);
+        assert_eq!(results(gateway).await, [1, 0, 0, 1, 0]);
+    }
+    redis.restart().await.unwrap_or_else(|failure| panic!("{failure}"));
+    for (gateway, _) in gateways {
+        answered_again(&gateway).await;
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_fails_in_a_row_is_not_asked_for_a_while_and_then_again() {
+    const MANY: u64 = 80;
+    let mut redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+    let gateway = asking(HostMode::Streamed, &[service.address()], json!([fleet("publish", "allow")])).start().await;
+    redis.kill();
+    let began = Instant::now();
+    for _ in 0..MANY {
+        assert!(passes(&gateway, "a", 1).await, "the limit lets pass what nobody counts");
+    }
+    // For each worker five failures, and a trial each time that five seconds are over.
+    let most = 2 * (5 + began.elapsed().as_secs() / 5);
+    let [ok, over, timeout, error, open] = results(&gateway).await;
+    assert_eq!((ok, over, timeout, error + open), (0, 0, 0, MANY));
+    assert!(open > 0 && error <= most, "{error} calls, {open} without one; at most {most}");
+    assert_eq!(service.calls(), error, "an open breaker makes no call");
+    redis.restart().await.unwrap_or_else(|failure| panic!("{failure}"));
+    answered_again(&gateway).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_cluster_without_endpoints_or_of_no_name_that_envoy_knows_hangs_nothing() {
+    // An address where nobody listens.
+    let nobody = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).and_then(|held| held.local_addr()).unwrap();
+    // Read as a protobuf message, `x1` is one without a target.
+    for (endpoints, cluster) in [(&[][..], "ratelimit"), (&[nobody][..], "ratelimit"), (&[][..], "x1")] {
+        for (mode, on_error) in MODES.into_iter().zip(["reject", "allow"]) {
+            let mut limit = fleet("publish", on_error);
+            limit["global"]["cluster"] = cluster.into();
+            let gateway = asking(mode, endpoints, json!([limit])).start().await;
+            for _ in 0..3 {
+                assert_eq!(passes(&gateway, "a", 1).await, on_error == "allow", "{cluster}, {endpoints:?}, {mode:?}");
+            }
+            assert_eq!(results(&gateway).await, [0, 0, 0, 3, 0], "{cluster}, {endpoints:?}, {mode:?}");
+            gateway.finish().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_that_leave_while_the_service_is_asked_leave_nothing_behind() {
+    for mode in MODES {
+        let redis = redis().await;
+        let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+        let gateway = asking(mode, &[service.address()], json!([fleet("publish", "reject")])).start().await;
+        service.hang(true);
+        for _ in 0..4 {
+            let before = service.calls();
+            let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+            client.send(&publish("a", 1)).await;
+            until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
+            drop(client);
+        }
+        service.hang(false);
+        assert!(passes(&gateway, "a", 1).await);
+        gateway.upstream.forget();
+        gateway.end().await;
+    }
+}
+
+/// A policy that is replaced takes nothing from the requests that wait under it, whether the new one asks a service or not.
+#[tokio::test]
+async fn a_request_that_waits_when_the_policy_changes_is_answered_under_its_own() {
+    let redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+    for (on_error, next) in [("reject", json!([fleet("publish", "reject")])), ("allow", json!([]))] {
+        let bootstrap = shipped("ecds.yaml").host_mode(HostMode::Streamed);
+        let bootstrap = bootstrap.with(|document| add_cluster(document, &[service.address()]));
+        let first = bootstrap.clone().edit_policy(|policy| policy["limits"] = json!([fleet("publish", on_error)]));
+        let second = bootstrap.edit_policy(|policy| policy["limits"] = next.clone());
+        let gateway = Setup::new(HostMode::Streamed).bootstrap(|_| first).start().await;
+        service.hang(true);
+        let before = service.calls();
+        let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+        client.send(&publish("a", 1)).await;
+        until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
+        let updates = "extension_config_discovery.http_filter.ackguard.update_success";
+        let updated = gateway.stat(updates).await;
+        gateway.envoy.deliver(&second).expect("a configuration with ECDS");
+        gateway.envoy.stat_reaches(updates, updated + 1).await.unwrap_or_else(|error| panic!("{error}"));
+        let response = client.response().await;
+        assert_eq!(went_on(&gateway, &response).await, on_error == "allow", "{on_error}");
+        assert_eq!(results(&gateway).await, [0, 0, 1, 0, 0], "{on_error}");
+        service.hang(false);
+        gateway.finish().await;
+    }
+}
