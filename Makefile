@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm noop image envoy redis chromium build fmt lint test crash fuzz demo bench up down toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy redis chromium build fmt lint test crash fuzz demo bench limits up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +61,11 @@ fuzz: prerequisites ## Fuzz the policy parser and the T-MQ dialect for MINUTES=1
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident
 
-bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in some three minutes: target/bench/
+bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in some four minutes: target/bench/
 	$(BUILT)/release/tmq-load bench
+
+limits: build wasm envoy ## Measure how exactly limits hold with 1, 2 and 4 workers: target/limits/, and the table in docs/limits.md
+	$(BUILT)/release/tmq-load limits --write docs/limits.md
 
 up: build wasm envoy ## Start the broker and the gateways, and leave them running
 	$(BUILT)/release/stack up

@@ -4,7 +4,8 @@
 //! - [`workload`] says what is published and how long each message's work takes, by a seed.
 //! - [`run`](mod@run) brings consumers and producers together until the broker's ledger is drained.
 //! - [`incident`] makes two runs, bare and guarded; [`result`] has their figures, [`verdict`] judges them.
-//! - [`bench`](mod@bench) measures the filter; [`steady`] is constant load on a gateway whose policy changes under it.
+//! - [`bench`](mod@bench) measures the filter; [`steady`] is constant load on a gateway whose policy changes under it;
+//!   [`limits`] measures how exactly limits hold.
 //! - [`progress`], [`table`] and [`report`] show them: while they run, on the terminal, as a page; [`output`] writes
 //!   the files.
 
@@ -14,6 +15,7 @@ mod consumer;
 pub mod cpu;
 pub mod incident;
 pub mod latency;
+pub mod limits;
 pub mod output;
 pub mod progress;
 pub mod report;

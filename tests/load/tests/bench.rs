@@ -5,7 +5,18 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every figure that the smallest benchmark has, besides what it says of the machine.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 30] = [
+    "limited_vs_local_ratelimit",
+    "limit_alone_vs_local_ratelimit",
+    "limited_added_us",
+    "limit_alone_added_us",
+    "local_ratelimit_added_us",
+    "limit_bare_us",
+    "refused_vs_local_ratelimit",
+    "refused_us",
+    "limit_failed",
+    "limit_max_share",
+    "limit_min_share",
     "reload_p99_ms",
     "reload_p50_ms",
     "reload_max_ms",

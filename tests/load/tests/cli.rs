@@ -4,14 +4,16 @@ use std::process::Command;
 
 #[test]
 fn what_cannot_be_done_is_named_and_has_its_exit_status() {
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&[], 2, "Usage: tmq-load <COMMAND>"),
         (&["incident", "--messages", "0"], 2, "'--messages <MESSAGES>': 0 is not in 1.."),
         (&["incident", "--consumers", "1025"], 2, "1025 is not in 1..=1024"),
         (&["incident", "--work-min", "soon"], 2, "'--work-min <DURATION>'"),
         (&["incident", "--semantics", "other"], 2, "[possible values: legacy, fixed]"),
         (&["bench", "--reloads", "0"], 2, "'--reloads <RELOADS>': 0 is not in 1.."),
-        (&["bench", "--only", "speed"], 2, "[possible values: reload, reload-large, rules, swap]"),
+        (&["bench", "--only", "speed"], 2, "[possible values: limit, reload, reload-large, rules, swap]"),
+        (&["limits", "--seconds", "0"], 2, "'--seconds <SECONDS>': 0 is not in 1.."),
+        (&["limits", "--only", "cold"], 2, "[possible values: hot_1, hot_2, hot_4,"),
         (
             &["incident", "--work-min", "2s", "--work-max", "1s"],
             1,
@@ -31,7 +33,9 @@ fn what_cannot_be_done_is_named_and_has_its_exit_status() {
 fn the_help_states_every_option_and_the_exit_status() {
     let incident = ["messages", "consumers", "concurrency", "seed", "work-min", "work-max", "semantics", "out"];
     let bench = ["only", "reloads", "large-reloads", "rounds", "round", "swaps", "out"];
-    for (command, options) in [("incident", incident.as_slice()), ("bench", bench.as_slice())] {
+    let limits = ["seconds", "only", "out", "write"];
+    let commands = [("incident", incident.as_slice()), ("bench", bench.as_slice()), ("limits", limits.as_slice())];
+    for (command, options) in commands {
         let output = Command::new(env!("CARGO_BIN_EXE_tmq-load")).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success());

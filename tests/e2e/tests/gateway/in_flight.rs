@@ -36,13 +36,17 @@ fn receipts(pulled: &Message) -> Vec<String> {
 }
 
 impl Stand {
-    /// Starts it with so many messages, whose leases hold for `ack_timeout` ms, and a policy with these defaults.
-    async fn start(mode: HostMode, messages: usize, ack_timeout: u64, defaults: &Value) -> Stand {
+    /// Starts it with so many messages, whose leases hold for `ack_timeout` ms, and this bound.
+    async fn start(mode: HostMode, messages: usize, ack_timeout: u64, bound: usize) -> Stand {
+        let edit = |policy: &mut Value| policy["defaults"]["max_in_flight"] = bound.into();
+        Stand::start_with(mode, messages, ack_timeout, edit).await
+    }
+
+    /// The same with any change of the shipped policy.
+    async fn start_with(mode: HostMode, messages: usize, ack_timeout: u64, edit: impl FnOnce(&mut Value)) -> Stand {
         let broker = Broker::start(BrokerOptions::default()).await.unwrap_or_else(|failure| panic!("{failure}"));
         let bootstrap = shipped("static.yaml").host_mode(mode).edit_policy(|policy| {
-            for (name, value) in defaults.as_object().expect("fields") {
-                policy["defaults"][name] = value.clone();
-            }
+            edit(policy);
             policy["defaults"]["ack_timeout"]["min"] = "1s".into();
         });
         let bootstrap = bootstrap.upstream(broker.address(), Protocol::Http1).with(|document| {
@@ -149,7 +153,7 @@ async fn on(client: &mut Http1Client, request: &[u8]) -> Message {
 #[tokio::test]
 async fn what_one_worker_delivers_another_counts_and_takes_back() {
     for mode in MODES {
-        let stand = Stand::start(mode, 40, 20_000, &json!({ "max_in_flight": 10 })).await;
+        let stand = Stand::start(mode, 40, 20_000, 10).await;
         let [mut first, mut second] = stand.workers().await.try_into().expect("two workers");
         let whole = on(&mut first, &stand.pull_of(6)).await;
         assert_eq!((receipts(&whole).len(), whole.header("x-ackguard")), (6, None));
@@ -193,7 +197,7 @@ async fn what_one_worker_delivers_another_counts_and_takes_back() {
 
 #[tokio::test]
 async fn a_lease_that_expires_comes_back_and_one_that_was_extended_later() {
-    let stand = Stand::start(HostMode::Streamed, 40, 1_000, &json!({ "max_in_flight": 3 })).await;
+    let stand = Stand::start(HostMode::Streamed, 40, 1_000, 3).await;
     let held = receipts(&stand.pull(3).await);
     let extend = json!({ "receipts": held[..1], "ackTimeout": 30_000 }).to_string();
     assert_eq!(exchange(stand.envoy.guarded(), &stand.request("heartbeat", &extend)).await.head.status(), 200);
@@ -205,11 +209,12 @@ async fn a_lease_that_expires_comes_back_and_one_that_was_extended_later() {
 #[tokio::test]
 async fn a_client_that_leaves_in_the_middle_of_a_pull_takes_nothing_with_it() {
     for mode in MODES {
-        let stand = Stand::start(mode, 0, 20_000, &json!({ "max_in_flight": 4 })).await;
+        let stand = Stand::start(mode, 0, 20_000, 4).await;
         let mut waiting = Http1Client::open(stand.envoy.guarded()).await;
         waiting.send(&stand.request("pull", r#"{"maxMessages":4,"waitMs":60000}"#)).await;
-        let throttled = async || (stand.pull(1).await.head.status() == 429).then_some(());
-        until("the pull that waits to be counted", throttled).await.expect("all is set aside");
+        let passed = "wasmcustom.ackguard_requests_total.dialect.tmq.operation.pull.decision.pass";
+        stand.envoy.stat_reaches(passed, 1).await.expect("the pull goes on");
+        assert_eq!(stand.pull(1).await.head.status(), 429, "all is set aside");
         drop(waiting);
         let free = async || (stand.pull(1).await.head.status() == 200).then_some(());
         until("what was set aside to come back", free).await.expect("a pull that is not throttled");
@@ -225,7 +230,7 @@ async fn a_client_that_leaves_in_the_middle_of_a_pull_takes_nothing_with_it() {
 async fn pulls_of_many_connections_at_once_never_pass_the_bound() {
     const BOUND: i64 = 20;
     const MESSAGES: usize = 600;
-    let stand = Stand::start(HostMode::Streamed, MESSAGES, 20_000, &json!({ "max_in_flight": BOUND })).await;
+    let stand = Stand::start(HostMode::Streamed, MESSAGES, 20_000, BOUND as usize).await;
     static HELD: AtomicI64 = AtomicI64::new(0);
     static ACKED: AtomicI64 = AtomicI64::new(0);
     let mut consumers = JoinSet::new();
@@ -266,6 +271,32 @@ async fn pulls_of_many_connections_at_once_never_pass_the_bound() {
     assert!(stand.accepted().await.iter().all(|accepted| *accepted > 0), "every worker took part");
     assert_eq!(stand.count("ackguard_evictions_total.table.leases").await, 0);
     stand.finish();
+}
+
+/// A pull that finds no room takes no token of a limit.
+#[tokio::test]
+async fn what_is_throttled_for_what_is_in_flight_costs_nothing() {
+    for mode in MODES {
+        let limits = json!([{ "name": "pulls", "operations": ["pull"], "key": ["group"], "rate": "4/h", "burst": 4 }]);
+        let stand = Stand::start_with(mode, 10, 20_000, |policy| {
+            policy["defaults"]["max_in_flight"] = 1.into();
+            policy["limits"] = limits;
+        })
+        .await;
+        for _ in 0..3 {
+            let held = receipts(&stand.pull(1).await);
+            for _ in 0..3 {
+                let throttled = stand.pull(1).await;
+                assert_eq!(throttled.header("x-ackguard").as_deref(), Some("reject; limit=max_in_flight; policy=1"));
+            }
+            assert_eq!(exchange(stand.envoy.guarded(), &stand.settling("ack", &held)).await.head.status(), 200);
+        }
+        assert_eq!(receipts(&stand.pull(1).await).len(), 1, "the last token");
+        let throttled = stand.pull(1).await;
+        assert_eq!(throttled.header("x-ackguard").as_deref(), Some("reject; limit=pulls; policy=1"));
+        assert_eq!(stand.in_flight().await, 1);
+        stand.finish();
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stack::{Bootstrap, BootstrapError, Envoy, TimedOut};
 use tokio::time::Instant;
 
-use crate::steady::{Load, Numbered, Summary, Traffic};
+use crate::steady::{Expected, Load, Numbered, Summary, Traffic};
 
 use super::BenchError;
 use super::site::Site;
@@ -36,7 +36,7 @@ impl Changing {
     ) -> Result<Self, BenchError> {
         let site = Site::start(bootstrap).await?;
         let connections = site.cover(CONNECTIONS).await?;
-        let load = Load::start(connections, Traffic { request, header, every: EVERY }, 1);
+        let load = Load::start(connections, Traffic { request, expected: Expected::Version(header), every: EVERY }, 1);
         let changing = Self { site, load, version: 1, refused: 0 };
         changing.load.served(1).await.map_err(|timeout| changing.fault(timeout))?;
         Ok(changing)

@@ -24,6 +24,8 @@ pub enum Goal {
     AtMost(f64),
     /// Less than this.
     Below(f64),
+    /// At least this.
+    AtLeast(f64),
 }
 
 /// One figure of the benchmark.
@@ -78,6 +80,7 @@ impl Figure {
         Some(match self.goal? {
             Goal::AtMost(bound) => self.value <= bound,
             Goal::Below(bound) => self.value < bound,
+            Goal::AtLeast(bound) => self.value >= bound,
         })
     }
 }
@@ -96,6 +99,7 @@ impl fmt::Display for Goal {
         match self {
             Self::AtMost(bound) => write!(out, "≤ {bound}"),
             Self::Below(bound) => write!(out, "< {bound}"),
+            Self::AtLeast(bound) => write!(out, "≥ {bound}"),
         }
     }
 }
@@ -117,13 +121,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_goal_is_met_up_to_its_bound_or_below_it() {
+    fn a_goal_is_met_up_to_its_bound_or_below_it_or_from_it_on() {
         let figure = |value, goal| Figure { goal, ..Figure::new("key", "says", value, Unit::Ratio) };
         let cases = [
             (1.2, Some(Goal::AtMost(1.2)), Some(true)),
             (1.21, Some(Goal::AtMost(1.2)), Some(false)),
             (99.9, Some(Goal::Below(100.0)), Some(true)),
             (100.0, Some(Goal::Below(100.0)), Some(false)),
+            (0.98, Some(Goal::AtLeast(0.98)), Some(true)),
+            (0.97, Some(Goal::AtLeast(0.98)), Some(false)),
             (1.0, None, None),
         ];
         for (value, goal, met) in cases {

@@ -23,12 +23,13 @@ use std::time::Duration;
 
 use stack::{AdminError, BootstrapError, StartFailure, TimedOut};
 
-use crate::steady::CoverError;
+use crate::steady::{CoverError, Fault};
 
 pub use figure::{Figure, Goal, Outcome, Unit};
 pub use progress::Progress;
 pub use result::{Machine, write};
 pub use rows::Row;
+pub(crate) use site::Site;
 pub use table::table;
 
 /// Envoy's workers: with one alone, a policy would serve everywhere when it serves anywhere.
@@ -50,7 +51,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// What the figures of the documentation were measured with: some three minutes.
+    /// What the figures of the documentation were measured with: some four minutes.
     fn default() -> Self {
         Self { reloads: 1_000, large_reloads: 100, rounds: 15, round: Duration::from_secs(1), swaps: 15 }
     }
@@ -91,6 +92,9 @@ pub enum BenchError {
         #[source]
         source: std::io::Error,
     },
+    /// A request on which a figure rests went wrong.
+    #[error("a request went wrong: {0}")]
+    Request(Fault),
     /// Nothing was measured that a figure could be made of.
     #[error("nothing was measured: {0}")]
     Nothing(&'static str),

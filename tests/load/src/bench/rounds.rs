@@ -1,4 +1,4 @@
-//! Two sites that are measured in turns.
+//! Sites that are measured in turns.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use crate::cpu;
 use crate::steady::{Connection, Load, Summary, Traffic};
 
 use super::site::Site;
-use super::{BenchError, Options, Progress};
+use super::{BenchError, Progress};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
 
-/// One of the two: a site, and what is sent to it.
+/// One of them: a site, and what is sent to it.
 #[derive(Debug)]
 pub(super) struct Side {
     site: Site,
@@ -22,21 +22,21 @@ pub(super) struct Side {
 
 /// What the rounds came to.
 #[derive(Debug)]
-pub(super) struct Rounds {
-    /// CPU time of Envoy for each request, of the first and of the second site, for each pair of rounds.
-    pub(super) pairs: Vec<[Duration; 2]>,
-    /// What went wrong at either.
+pub(super) struct Rounds<const SIDES: usize> {
+    /// CPU time of Envoy for each request, by site, in each round.
+    pub(super) spent: Vec<[Duration; SIDES]>,
+    /// What went wrong at any.
     pub(super) load: Summary,
 }
 
 impl Side {
-    /// `site`, which serves version 1, under `traffic`.
+    /// `site`, which serves version 1 or none, under `traffic`.
     pub(super) async fn new(site: Site, traffic: Traffic) -> Result<Self, BenchError> {
         let connections = site.cover(CONNECTIONS).await?;
         Ok(Self { site, traffic, connections, load: Summary::default() })
     }
 
-    /// One round: the CPU time of Envoy for each request that it answered in `time`.
+    /// Its part of a round: the CPU time of Envoy for each request that it answered in `time`.
     async fn round(&mut self, time: Duration) -> Result<Duration, BenchError> {
         let pid = self.site.envoy.pid();
         let gone = || BenchError::Nothing("Envoy has ended");
@@ -53,26 +53,26 @@ impl Side {
     }
 }
 
-/// Measures `first` and `second` in pairs of rounds, which begin with either of them in turn, after a pair that warms up.
-pub(super) async fn measure(
-    mut first: Side,
-    mut second: Side,
-    options: &Options,
+/// Measures `sides` in `rounds` rounds, after one that warms up. In each, every side has its turn of `time`; the first turn is
+/// another's each round.
+pub(super) async fn measure<const SIDES: usize>(
+    mut sides: [Side; SIDES],
+    rounds: u32,
+    time: Duration,
     progress: &Progress,
-) -> Result<Rounds, BenchError> {
-    let mut pairs = Vec::new();
-    for number in 0..=options.rounds {
-        let pair = if number % 2 == 0 {
-            let first = first.round(options.round).await?;
-            [first, second.round(options.round).await?]
-        } else {
-            let second = second.round(options.round).await?;
-            [first.round(options.round).await?, second]
-        };
+) -> Result<Rounds<SIDES>, BenchError> {
+    let mut all = Vec::new();
+    for number in 0..=rounds {
+        let mut spent = [Duration::ZERO; SIDES];
+        for turn in 0..SIDES {
+            let place = (turn + number as usize) % SIDES;
+            spent[place] = sides[place].round(time).await?;
+        }
         if number > 0 {
-            pairs.push(pair);
+            all.push(spent);
             progress.step();
         }
     }
-    Ok(Rounds { pairs, load: first.load.and(second.load) })
+    let load = sides.into_iter().fold(Summary::default(), |load, side| load.and(side.load));
+    Ok(Rounds { spent: all, load })
 }

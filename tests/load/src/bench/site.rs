@@ -24,14 +24,20 @@ const ANSWER: &str = r#"{"consumerId":"c1","state":"Created","messages":[]}"#;
 
 /// A running Envoy and its upstream. They end when this is dropped.
 #[derive(Debug)]
-pub(super) struct Site {
-    pub(super) envoy: Envoy,
+pub(crate) struct Site {
+    pub(crate) envoy: Envoy,
     upstream: JoinHandle<()>,
+    workers: u32,
 }
 
 impl Site {
     /// Starts `bootstrap` in front of an upstream of its own.
     pub(super) async fn start(bootstrap: Bootstrap) -> Result<Self, BenchError> {
+        Self::with_workers(bootstrap, WORKERS).await
+    }
+
+    /// The same with so many worker threads.
+    pub(crate) async fn with_workers(bootstrap: Bootstrap, workers: u32) -> Result<Self, BenchError> {
         let system = |source| BenchError::System { what: "the upstream".to_owned(), source };
         let socket = TcpListener::bind(("127.0.0.1", 0)).await.map_err(system)?;
         let address: SocketAddr = socket.local_addr().map_err(system)?;
@@ -39,12 +45,12 @@ impl Site {
         let bootstrap = bootstrap
             .upstream(address, Protocol::Http1)
             .with(|document| listener(document, LISTENER)["stat_prefix"] = LISTENER.into());
-        Ok(Self { envoy: Envoy::start(bootstrap, Workers(WORKERS)).await?, upstream })
+        Ok(Self { envoy: Envoy::start(bootstrap, Workers(workers)).await?, upstream, workers })
     }
 
     /// Opens `each` connections to every worker.
-    pub(super) async fn cover(&self, each: usize) -> Result<Vec<Connection>, BenchError> {
-        Ok(cover(&self.envoy, WORKERS as usize, each).await?)
+    pub(crate) async fn cover(&self, each: usize) -> Result<Vec<Connection>, BenchError> {
+        Ok(cover(&self.envoy, self.workers as usize, each).await?)
     }
 }
 

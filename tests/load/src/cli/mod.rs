@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod incident;
+pub(crate) mod limits;
 
 use clap::{Parser, Subcommand};
 
@@ -20,4 +21,6 @@ pub(crate) enum Command {
     Incident(incident::Args),
     /// Measure AckGuard in real Envoys: how fast a policy changes under load, and what the filter costs.
     Bench(bench::Args),
+    /// Measure how exactly limits hold in a real Envoy, under more demand than they let through.
+    Limits(limits::Args),
 }

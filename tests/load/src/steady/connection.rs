@@ -58,7 +58,8 @@ pub enum CoverError {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Result<Self, String> {
+    /// Opens one, to whichever worker.
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let (requests, driver) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;

@@ -10,7 +10,7 @@ pub enum Fault {
         /// Why.
         reason: String,
     },
-    /// It was answered with another status than a success.
+    /// It was answered with another status than it must be.
     Status {
         /// The status.
         status: u16,

@@ -18,13 +18,22 @@ use super::record::Record;
 /// Makes the request number `n` of a connection.
 pub type Numbered = fn(n: u64) -> Request<Full<Bytes>>;
 
-/// What is sent, how fast, and where an answer tells its version.
+/// How an answer must be.
+#[derive(Debug, Clone, Copy)]
+pub enum Expected {
+    /// A success, and the response header that ends in `=` and the version that the answer was made by.
+    Version(&'static str),
+    /// Of this status, by whatever version.
+    Status(u16),
+}
+
+/// What is sent, how fast, and how it must be answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Traffic {
     /// What each connection sends.
     pub request: Numbered,
-    /// The response header that ends in `=` and the version that the answer was made by.
-    pub header: &'static str,
+    /// What each must be answered.
+    pub expected: Expected,
     /// From one request of a connection to its next. Zero sends the next as soon as the answer is here.
     pub every: Duration,
 }
@@ -133,7 +142,7 @@ async fn run(
         let request = (traffic.request)(number);
         number += 1;
         match answer(&mut connection, request).await {
-            Ok(answer) => match version(&answer, traffic.header) {
+            Ok(answer) => match traffic.expected.version(&answer) {
                 Ok(version) => record.answered(lane, sent, least, version),
                 Err(fault) => record.fault(lane, fault),
             },
@@ -147,7 +156,7 @@ async fn run(
 }
 
 /// The whole answer to `request`.
-async fn answer(connection: &mut Connection, request: Request<Full<Bytes>>) -> Result<Response, Fault> {
+pub(crate) async fn answer(connection: &mut Connection, request: Request<Full<Bytes>>) -> Result<Response, Fault> {
     let reason = match timeout(PATIENCE, connection.exchange(request)).await {
         Ok(Ok(answer)) => return Ok(answer),
         Ok(Err(error)) => error.to_string(),
@@ -156,13 +165,21 @@ async fn answer(connection: &mut Connection, request: Request<Full<Bytes>>) -> R
     Err(Fault::NoAnswer { reason })
 }
 
-/// The version that `answer` was made by.
-fn version(answer: &Response, header: &str) -> Result<u64, Fault> {
-    if !answer.status().is_success() {
-        let body = String::from_utf8_lossy(answer.body()).into_owned();
-        return Err(Fault::Status { status: answer.status().as_u16(), body });
+impl Expected {
+    /// The version that `answer` was made by; 0, which is older than any, where it need not tell.
+    fn version(self, answer: &Response) -> Result<u64, Fault> {
+        let status = answer.status();
+        let as_it_must_be = match self {
+            Self::Version(_) => status.is_success(),
+            Self::Status(expected) => status == expected,
+        };
+        if !as_it_must_be {
+            let body = String::from_utf8_lossy(answer.body()).into_owned();
+            return Err(Fault::Status { status: status.as_u16(), body });
+        }
+        let Self::Version(header) = self else { return Ok(0) };
+        let told = answer.headers().get(header).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let version = told.as_deref().and_then(|told| told.rsplit('=').next()?.parse().ok());
+        version.ok_or(Fault::NoVersion { told })
     }
-    let told = answer.headers().get(header).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let version = told.as_deref().and_then(|told| told.rsplit('=').next()?.parse().ok());
-    version.ok_or(Fault::NoVersion { told })
 }

@@ -12,4 +12,5 @@ mod record;
 
 pub use connection::{Connection, CoverError, LISTENER, Response, cover};
 pub use fault::Fault;
-pub use load::{Load, Numbered, Summary, Traffic};
+pub(crate) use load::answer;
+pub use load::{Expected, Load, Numbered, Summary, Traffic};

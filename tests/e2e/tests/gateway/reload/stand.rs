@@ -11,7 +11,7 @@ use e2e::upstream::Answer;
 use http_body_util::Full;
 use serde_json::{Value, json};
 use stack::{Bootstrap, HostMode};
-use tmq_load::steady::{Load, Traffic, cover};
+use tmq_load::steady::{Expected, Load, Traffic, cover};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
@@ -41,7 +41,7 @@ impl Stand {
         let gateway = setup.start().await;
         gateway.guarded(&Request::subscribe("g").body(r#"{"topic":"stock","deadLetterTopic":"d"}"#)).await;
         let connections = cover(&gateway.envoy, WORKERS as usize, CONNECTIONS).await.expect("every worker is reached");
-        let traffic = Traffic { request: subscribe, header: "x-ackguard", every: EVERY };
+        let traffic = Traffic { request: subscribe, expected: Expected::Version("x-ackguard"), every: EVERY };
         let load = Load::start(connections, traffic, 1);
         let stand = Stand { gateway, load, version: 1, bootstrap };
         stand.check_served("the first policy").await;

@@ -8,19 +8,18 @@ use super::super::quantiles::median;
 use super::super::rounds::{self, Side};
 use super::super::site::Site;
 use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
-use crate::steady::Traffic;
+use crate::steady::{Expected, Traffic};
 
 const FEW: u64 = 10;
 const MANY: u64 = 10_000;
 
 pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, BenchError> {
-    let few = side::<FEW>().await?;
-    let many = side::<MANY>().await?;
-    let rounds = rounds::measure(few, many, options, progress).await?;
-    let nothing = || BenchError::Nothing("no pair of rounds");
-    let ratios: Vec<f64> = rounds.pairs.iter().map(|[few, many]| many.as_secs_f64() / few.as_secs_f64()).collect();
+    let sides = [side::<FEW>().await?, side::<MANY>().await?];
+    let rounds = rounds::measure(sides, options.rounds, options.round, progress).await?;
+    let nothing = || BenchError::Nothing("no round");
+    let ratios: Vec<f64> = rounds.spent.iter().map(|[few, many]| many.as_secs_f64() / few.as_secs_f64()).collect();
     let micros = |place: usize| {
-        let values: Vec<f64> = rounds.pairs.iter().map(|pair| pair[place].as_secs_f64() * 1e6).collect();
+        let values: Vec<f64> = rounds.spent.iter().map(|pair| pair[place].as_secs_f64() * 1e6).collect();
         median(&values).ok_or_else(nothing)
     };
     let figures = vec![
@@ -43,6 +42,7 @@ async fn side<const RULES: u64>() -> Result<Side, BenchError> {
     let policy = with_rules(bootstrap.current_policy(), 1, RULES);
     let site = Site::start(bootstrap.policy(policy)).await?;
     // As fast as they are answered: with pauses, Envoy's own waking would be measured.
-    let traffic = Traffic { request: operation::<RULES>, header: "x-ackguard", every: Duration::ZERO };
+    let traffic =
+        Traffic { request: operation::<RULES>, expected: Expected::Version("x-ackguard"), every: Duration::ZERO };
     Side::new(site, traffic).await
 }
