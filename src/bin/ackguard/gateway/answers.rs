@@ -22,11 +22,13 @@ impl Gateway<'_> {
         answer: &[u8],
     ) {
         let is_success = (200..300).contains(&status);
+        if let Judged::Guarded { guarded, judgement } = judged {
+            self.charge(guarded.dialect, judgement, answer);
+        }
         match judged {
             Judged::Foreign | Judged::Free { route: None, .. } => {}
             Judged::Free { dialect, route: Some(route) } if is_success => self.settle(*dialect, route, tenant, answer),
             Judged::Guarded { guarded, judgement } if is_success => {
-                self.charge(guarded.dialect, judgement, answer);
                 match &judgement.in_flight.awaited {
                     Some(Awaited { holder, reservation }) => {
                         let changes = changes(guarded.dialect, answer);
@@ -56,10 +58,11 @@ impl Gateway<'_> {
         if owed.is_empty() {
             return;
         }
-        let begun =
-            changes(dialect, answer).iter().filter(|change| matches!(change, LeaseChange::Begun { .. })).count();
-        let (messages, bytes) = (count(begun), count(answer.len()));
-        for charge in owed.iter().filter_map(|owed| owed.due(self.policy, messages, bytes)) {
+        let mut reader = dialect.lease_reader();
+        // What cannot be read costs what was found until then.
+        let _ = reader.push(answer, &mut |_| {});
+        let bytes = u64::try_from(answer.len()).unwrap_or(u64::MAX);
+        for charge in owed.iter().filter_map(|owed| owed.due(self.policy, reader.delivered(), bytes)) {
             self.limiter.charge(&self.memory, &charge, self.now);
         }
     }
@@ -102,8 +105,4 @@ fn changes(dialect: Dialect, answer: &[u8]) -> Vec<LeaseChange> {
     // What comes before a fault counts.
     let _ = dialect.lease_reader().push(answer, &mut |change| changes.push(change));
     changes
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
