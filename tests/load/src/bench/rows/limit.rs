@@ -53,34 +53,45 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     // Six sides where other rows have two.
     let rounds = rounds::measure(sides, options.rounds, options.round / 2, progress).await?;
     let nothing = || BenchError::Nothing("no round");
-    let micros = |of: &dyn Fn([f64; 6]) -> f64| {
+    let of_rounds = |of: &dyn Fn([f64; 6]) -> f64| {
         let values = rounds.spent.iter().map(|spent| of(spent.map(|time| time.as_secs_f64() * 1e6)));
         median(&values.collect::<Vec<f64>>()).ok_or_else(nothing)
     };
-    // Of the medians: what the native filter adds is little, and a single round's difference may be none at all.
-    let native = micros(&|[bare, native, ..]| native - bare)?;
-    let ackguard = micros(&|[bare, _, _, limited, ..]| limited - bare)?;
-    let limit = micros(&|[_, _, ackguard, limited, ..]| limited - ackguard)?;
     let accuracy = limits::measure(&HOT, options.round * ACCURACY_ROUNDS).await?;
     let figures = vec![
+        // Of the whole request: what local_ratelimit adds is too little to divide by.
         Figure::new(
             "limited_vs_local_ratelimit",
-            "CPU added per publish by AckGuard with a limit, over what Envoy's local_ratelimit adds",
-            ackguard / native,
+            "Envoy's CPU for a publish, AckGuard with a limit over local_ratelimit",
+            of_rounds(&|[_, native, _, limited, ..]| limited / native)?,
             Unit::Ratio,
         ),
-        Figure::new("limit_alone_vs_local_ratelimit", "· by the limit alone", limit / native, Unit::Ratio),
-        Figure::new("limited_added_us", "· AckGuard with a limit adds", ackguard, Unit::Micros),
-        Figure::new("limit_alone_added_us", "· of that the limit", limit, Unit::Micros),
-        Figure::new("local_ratelimit_added_us", "· local_ratelimit adds", native, Unit::Micros),
-        Figure::new("limit_bare_us", "· without either", micros(&|spent| spent[0])?, Unit::Micros),
+        Figure::new("limit_bare_us", "· without either", of_rounds(&|[bare, ..]| bare)?, Unit::Micros),
+        Figure::new(
+            "local_ratelimit_added_us",
+            "· local_ratelimit adds",
+            of_rounds(&|[bare, native, ..]| native - bare)?,
+            Unit::Micros,
+        ),
+        Figure::new(
+            "limited_added_us",
+            "· AckGuard with a limit adds",
+            of_rounds(&|[bare, _, _, limited, ..]| limited - bare)?,
+            Unit::Micros,
+        ),
+        Figure::new(
+            "limit_alone_added_us",
+            "· of that the limit",
+            of_rounds(&|[_, _, ackguard, limited, ..]| limited - ackguard)?,
+            Unit::Micros,
+        ),
         Figure::new(
             "refused_vs_local_ratelimit",
-            "CPU per publish that is refused, AckGuard over local_ratelimit",
-            micros(&|spent| spent[5])? / micros(&|spent| spent[4])?,
+            "the same for one that is refused",
+            of_rounds(&|[.., native, ackguard]| ackguard / native)?,
             Unit::Ratio,
         ),
-        Figure::new("refused_us", "· by AckGuard", micros(&|spent| spent[5])?, Unit::Micros),
+        Figure::new("refused_us", "· by AckGuard", of_rounds(&|[.., ackguard]| ackguard)?, Unit::Micros),
         Figure::failed("limit_failed", rounds.load.failed),
         Figure::new(
             "limit_max_share",
