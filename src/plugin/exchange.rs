@@ -17,7 +17,7 @@ use crate::body;
 use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
 use crate::judgement::{Effect, Entry, Guarded, Judgement, Kept, enter, judge, rules, side};
-use crate::limit::fleet::{Answer as FleetAnswer, Call, Header};
+use crate::limit::fleet::{Call, Header};
 use crate::operation::{Kind, Tenant, Unreadable};
 use crate::policy::limit::OnError;
 use crate::policy::rollout::Side;
@@ -282,7 +282,7 @@ impl Exchange {
 impl Context for Exchange {
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
-            self.go_on(|asking| asking.answered(status, size));
+            self.go_on(Some((status, size)));
         }
     }
 
@@ -299,11 +299,12 @@ impl Context for Exchange {
 impl Exchange {
     /// Ends the wait for the fleet's service, from which nothing is heard.
     pub(super) fn unanswered(&mut self) {
-        self.go_on(|asking| Err(asking.expired()));
+        self.go_on(None);
     }
 
-    /// Ends a wait with what `ask` finds; lets the request go on, or answers it.
-    fn go_on(&mut self, ask: impl FnOnce(Asking) -> Result<(Call, FleetAnswer), Call>) {
+    /// Ends the wait with the host's answer, a gRPC status and the size of a message, or without; lets the request go on, or
+    /// answers it.
+    fn go_on(&mut self, answer: Option<(u32, usize)>) {
         let stage = std::mem::replace(&mut self.stage, Stage::Passing);
         let (Stage::Asking(waiting), Some(policy)) = (stage, self.policy.clone()) else { return };
         let Waiting { request, body, limits, asking } = *waiting;
@@ -313,7 +314,7 @@ impl Exchange {
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
         judgement.restore_limits(&policy, limits);
-        match ask(asking) {
+        match asking.ended(answer) {
             Ok((call, answer)) => {
                 judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
                 self.headers = answer.headers;
@@ -373,7 +374,7 @@ impl HttpContext for Exchange {
             self.host.add_response_header(HEADER, told);
         }
         for Header { name, value } in self.headers.drain(..) {
-            self.host.add_response_header_bytes(&name, &value);
+            self.host.add_response_header(&name, &value);
         }
         Action::Continue
     }

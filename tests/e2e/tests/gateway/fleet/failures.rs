@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use e2e::client::Http1Client;
 use e2e::gateway::{Gateway, MODES, Setup, shipped};
+use e2e::request::Request;
 use serde_json::{Value, json};
 use stack::{HostMode, until};
 
@@ -132,6 +133,35 @@ async fn clients_that_leave_while_the_service_is_asked_leave_nothing_behind() {
         assert!(passes(&gateway, "a", 1).await);
         gateway.upstream.forget();
         gateway.end().await;
+    }
+}
+
+/// The limit counts requests, so it is asked when the head is there.
+#[tokio::test]
+async fn a_body_that_comes_while_the_service_is_asked_arrives_whole() {
+    for mode in MODES {
+        let redis = redis().await;
+        let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+        let gateway = asking(mode, &[service.address()], json!([fleet("publish", "reject")])).start().await;
+        let pieces = ["{\"messages\":[", "{\"body\":\"x\"}", "]}"];
+        let request = Request::new("POST", "/tmq/v1/topics/orders/messages").header("x-dingtalk-mq-appkey", "a");
+        let whole = request.chunked_with_trailers(pieces.map(str::as_bytes), "x-trailer: t\r\n");
+        let (start, rest) = whole.split_at(whole.len() - 45);
+        service.hang(true);
+        let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+        client.send(start).await;
+        until("the call", async || (service.calls() > 0).then_some(())).await.unwrap();
+        for piece in rest.chunks(10) {
+            client.send(piece).await;
+            tokio::task::yield_now().await;
+        }
+        service.hang(false);
+        let response = client.response().await;
+        assert_eq!(response.head.status(), 200, "{mode:?}: {response:?}");
+        let received = gateway.upstream.take().await;
+        assert_eq!(received.text(), pieces.concat(), "{mode:?}");
+        assert_eq!(received.trailers.text("x-trailer").as_deref(), Some("t"), "{mode:?}");
+        gateway.finish().await;
     }
 }
 
