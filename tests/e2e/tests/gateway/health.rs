@@ -47,11 +47,11 @@ impl Site {
         self.envoy.stat(&format!("cluster.broker.{name}")).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn reaches(&self, name: &str, least: u64) {
-        self.envoy
-            .stat_reaches(&format!("cluster.broker.{name}"), least)
-            .await
-            .unwrap_or_else(|error| panic!("{error}"));
+    /// Waits until the brokers have got `count` more requests.
+    async fn another(&self, count: u64) {
+        let wanted = self.stat("upstream_rq_total").await + count;
+        let found = self.envoy.stat_reaches("cluster.broker.upstream_rq_total", wanted).await;
+        found.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Waits until Envoy takes `count` brokers for well.
@@ -161,8 +161,11 @@ async fn requests_alone_find_a_dead_broker_and_none_of_them_fails() {
         (site.stat("outlier_detection.ejections_active").await == 1).then_some(())
     });
     left.await.expect("a dead broker is left");
+    let took = died.elapsed();
+    // A worker that has served one of these has heard of it.
+    assert_eq!(site.answered_by().await.len(), 1);
     let tried = site.host(0, "cx_connect_fail").await;
-    println!("dead, found by requests: left {:?} after its death, {tried} of {sent} had tried it", died.elapsed());
+    println!("dead, found by requests: left {took:?} after its death, {tried} of {sent} had tried it");
     assert!(tried >= FAILURES, "{tried} requests made it leave");
     assert_eq!(site.stat("upstream_rq_retry_success").await, tried, "each of them was answered by the other broker");
 
@@ -188,13 +191,13 @@ async fn of_requests_under_way_only_those_fail_that_a_dying_broker_may_have_done
             })
         })
         .collect();
-    site.reaches("upstream_rq_total", 400).await;
+    site.another(400).await;
     let died = site.kill(0);
     site.healthy(1).await;
     println!("dead, under load: left {:?} after its death", died.elapsed());
+    site.another(400).await;
     let tried = site.host(0, "cx_connect_fail").await;
-    let so_far = site.stat("upstream_rq_total").await;
-    site.reaches("upstream_rq_total", so_far + 400).await;
+    site.another(400).await;
     stop.store(true, Ordering::Relaxed);
     let mut answers = Vec::new();
     for client in clients {
@@ -204,7 +207,7 @@ async fn of_requests_under_way_only_those_fail_that_a_dying_broker_may_have_done
     assert_eq!(site.host(0, "cx_connect_fail").await, tried, "no request went to it any more");
     let failed = answers.iter().filter(|answer| answer.head.status() != 200).count() as u64;
     let broken = site.stat("upstream_cx_destroy_remote_with_active_rq").await;
-    assert_eq!(failed, broken, "all but the requests that it had before it died were answered");
+    assert!(failed <= broken, "{failed} failed, but the broker had only {broken} of them when it died");
     let survivor = run(&site.publish().await);
     let answered = answers.iter().filter(|answer| answer.head.status() == 200 && run(answer) == survivor).count();
     assert_eq!(site.published(1).await, answered as u64 + 1, "no message was published twice");
