@@ -7,6 +7,8 @@
 //!        │             └─▶ over the limit, unreadable ──▶ answered, or on as it came
 //! ```
 
+mod waiting;
+
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
@@ -16,10 +18,9 @@ use proxy_wasm::types::Action;
 use crate::body;
 use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
-use crate::judgement::{Effect, Entry, Guarded, Judgement, Kept, enter, judge, rules, side};
-use crate::limit::fleet::{Call, Header};
+use crate::judgement::{Effect, Entry, Guarded, Judgement, enter, judge, rules, side};
+use crate::limit::fleet::Header;
 use crate::operation::{Kind, Tenant, Unreadable};
-use crate::policy::limit::OnError;
 use crate::policy::rollout::Side;
 use crate::policy::{HostHeaders, Mode, Policy};
 use crate::rollout::Part;
@@ -28,10 +29,12 @@ use crate::telemetry::{Counter, Decision, HEADER};
 use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
 use super::brought::Brought;
-use super::fleet::{self, Asking};
+use super::fleet;
 use super::host::Host;
 use super::in_flight::InFlight;
 use super::limits::with_limiter;
+
+use waiting::Waiting;
 
 /// One request and its response.
 pub(super) struct Exchange {
@@ -64,16 +67,6 @@ enum Stage {
     Asking(Box<Waiting>),
     /// The request went on edited; the response will say so.
     Told(String),
-}
-
-/// A request that waits for the fleet's service.
-struct Waiting {
-    request: Collected,
-    /// The size of the body that is held, or why there is none.
-    body: Result<usize, Unreadable>,
-    /// What the local limits have said.
-    limits: Kept,
-    asking: Asking,
 }
 
 /// A request whose body decides, and what else its headers told.
@@ -293,44 +286,6 @@ impl Context for Exchange {
         }
         self.pay();
         true
-    }
-}
-
-impl Exchange {
-    /// Ends the wait for the fleet's service, from which nothing is heard.
-    pub(super) fn unanswered(&mut self) {
-        self.go_on(None);
-    }
-
-    /// Ends the wait with the host's answer, a gRPC status and the size of a message, or without; lets the request go on, or
-    /// answers it.
-    fn go_on(&mut self, answer: Option<(u32, usize)>) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Passing);
-        let (Stage::Asking(waiting), Some(policy)) = (stage, self.policy.clone()) else { return };
-        let Waiting { request, body, limits, asking } = *waiting;
-        let body = body.and_then(|size| self.held_body(size));
-        let topic = || remembered_topic(self.host, &request.guarded.route);
-        let body = body.as_deref().map_err(Clone::clone);
-        let bytes = *body.as_ref().unwrap_or(&&[][..]);
-        let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
-        judgement.restore_limits(&policy, limits);
-        match asking.ended(answer) {
-            Ok((call, answer)) => {
-                judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
-                self.headers = answer.headers;
-            }
-            Err(unanswered) => self.without_answer(&policy, &request.guarded, &mut judgement, &unanswered),
-        }
-        if self.carry_out(&policy, &request, judgement, bytes) == Action::Continue {
-            self.host.resume_request();
-        }
-    }
-
-    /// Does to a judgement what its limits say of a service that gives no answer.
-    fn without_answer(&self, policy: &Policy, guarded: &Guarded, judgement: &mut Judgement<'_>, call: &Call) {
-        if call.on_error == OnError::Reject {
-            judgement.refuse_without_answer(policy, guarded, call);
-        }
     }
 }
 
