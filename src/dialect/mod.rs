@@ -98,6 +98,13 @@ impl LeaseReader {
         }
     }
 
+    /// How many messages the answer has brought so far.
+    pub fn delivered(&self) -> u64 {
+        match self {
+            LeaseReader::Tmq(reader) => reader.delivered(),
+        }
+    }
+
     /// Checks that the answer is whole.
     ///
     /// # Errors

@@ -131,3 +131,153 @@ impl<'p> Judgement<'p> {
 fn named<'p>(policy: &'p Policy, name: &str) -> Option<&'p Limit> {
     policy.limits().iter().find(|limit| &*limit.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::RequestHead;
+    use crate::judgement::{Entry, enter, judge};
+    use crate::limit::Limiter;
+    use crate::policy::Mode;
+    use crate::policy::rollout::Side;
+    use crate::shared_memory::memory::Memory;
+    use crate::telemetry::{Counter, Decision};
+
+    const NOW: u64 = 1_800_000_000_000_000_000;
+    const BODY: &[u8] = br#"{"messages":[{"body":"a"},{"body":"b"},{"body":"c"}]}"#;
+
+    fn policy(mode: &str) -> Policy {
+        let document = format!(
+            r#"{{"apiVersion": "ackguard/v1", "version": "t1", "mode": "{mode}", "tenant": [{{"header": "app"}}],
+                 "traffic": [{{"match": {{"path": "/tmq/*"}}, "dialect": "tmq"}}],
+                 "limits": [
+                   {{"name": "here", "operations": ["publish"], "rate": "1/h", "burst": 1}},
+                   {{"name": "tried-here", "operations": ["publish"], "rate": "1/h", "burst": 1, "over": "shadow"}},
+                   {{"name": "tried", "operations": ["publish"], "over": "shadow",
+                     "global": {{"cluster": "c", "domain": "d", "on_error": "reject"}}}},
+                   {{"name": "held", "operations": ["publish"], "key": ["topic", "tenant"], "cost": "messages",
+                     "global": {{"cluster": "c", "domain": "d"}}}}]}}"#
+        );
+        Policy::parse(document.as_bytes()).unwrap()
+    }
+
+    fn guarded(policy: &Policy, path: &str) -> Guarded {
+        let headers = [(":method", "POST"), (":path", path), ("app", "app-1")];
+        let head = RequestHead::new(headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into());
+        match enter(policy, &head, |_| None) {
+            Entry::Guarded(guarded) => guarded,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn publish(policy: &Policy) -> Guarded {
+        guarded(policy, "/tmq/v1/topics/orders/messages")
+    }
+
+    fn judged<'p>(policy: &'p Policy, guarded: &Guarded) -> Judgement<'p> {
+        judge(policy, guarded, Side::Current, Ok(BODY), || None)
+    }
+
+    fn asked<'p>(policy: &'p Policy, guarded: &Guarded, limiter: &mut Limiter, memory: &Memory) -> Judgement<'p> {
+        let mut judgement = judged(policy, guarded);
+        judgement.ask_limits(policy, guarded, limiter, memory, || NOW);
+        judgement
+    }
+
+    fn over(limit: &str, mode: Mode, most: Option<u64>) -> Over {
+        Over { limit: limit.into(), mode, wait: Some(Millis(2_500)), remaining: 2, most, rate: None }
+    }
+
+    fn answer(over: Vec<Over>) -> Answer {
+        Answer { over, headers: Vec::new() }
+    }
+
+    #[test]
+    fn one_call_asks_for_all_limits_when_the_local_ones_agree() {
+        let policy = policy("enforce");
+        let (guarded, mut limiter, memory) = (publish(&policy), Limiter::default(), Memory::default());
+        let call = asked(&policy, &guarded, &mut limiter, &memory).fleet_call(&policy, &guarded).expect("a call");
+        let names =
+            |names: &mut dyn Iterator<Item = &std::rc::Rc<str>>| names.map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            (names(&mut call.enforced()), names(&mut call.shadowed())),
+            (vec!["held".into()], vec!["tried".into()])
+        );
+        let text = String::from_utf8_lossy(&call.message);
+        let order = ["tried", "held", "topic", "orders", "tenant", "app-1"].map(|part| text.find(part).expect(part));
+        assert!(order.is_sorted(), "{text:?}");
+        let refused = asked(&policy, &guarded, &mut limiter, &memory);
+        assert_eq!((refused.decision(), refused.fleet_call(&policy, &guarded)), (Decision::Reject, None));
+    }
+
+    #[test]
+    fn what_the_local_limits_said_outlasts_the_wait() {
+        let policy = policy("enforce");
+        let (guarded, mut limiter, memory) = (publish(&policy), Limiter::default(), Memory::default());
+        let mut before = asked(&policy, &guarded, &mut limiter, &memory);
+        assert_eq!((before.limits.charges.len(), before.limits.tried.len()), (2, 1));
+        let whole = before.clone();
+        let kept = before.keep_limits(&policy);
+        let mut after = judged(&policy, &guarded);
+        after.restore_limits(&policy, kept);
+        assert_eq!(after, whole);
+    }
+
+    #[test]
+    fn a_refusal_gives_the_local_limits_their_tokens_back() {
+        let policy = policy("enforce");
+        let (guarded, mut limiter, memory) = (publish(&policy), Limiter::default(), Memory::default());
+        for _ in 0..3 {
+            let mut judgement = asked(&policy, &guarded, &mut limiter, &memory);
+            let call = judgement.fleet_call(&policy, &guarded).expect("there is a token");
+            judgement.take_fleet_answer(&policy, &guarded, &call, &answer(vec![over("held", Mode::Enforce, None)]));
+            let Effect::Answer(reply) = judgement.effect() else { panic!("{judgement:?}") };
+            assert_eq!((reply.status, reply.body.contains(r#""retryAfterMs":2500"#)), (429, true), "{reply:?}");
+            judgement.refund_limits(&mut limiter, &memory, || NOW);
+        }
+    }
+
+    #[test]
+    fn who_asks_for_more_than_the_limit_ever_lets_through_is_not_told_to_wait() {
+        let policy = policy("enforce");
+        let guarded = publish(&policy);
+        for (most, status) in [(2, 413), (3, 429)] {
+            let mut judgement = judged(&policy, &guarded);
+            let call = judgement.fleet_call(&policy, &guarded).expect("a call");
+            let over = answer(vec![over("held", Mode::Enforce, Some(most))]);
+            judgement.take_fleet_answer(&policy, &guarded, &call, &over);
+            let Effect::Answer(reply) = judgement.effect() else { panic!("{judgement:?}") };
+            assert_eq!(reply.status, status, "3 messages, {most} at most");
+        }
+    }
+
+    #[test]
+    fn a_limit_in_shadow_is_counted_and_refuses_nothing() {
+        let policy = policy("enforce");
+        let guarded = publish(&policy);
+        let limited = Counter::Limited { limit: "tried".into(), mode: Mode::Shadow };
+        for (told, counted) in [(vec![over("tried", Mode::Shadow, None)], true), (Vec::new(), false)] {
+            let mut judgement = judged(&policy, &guarded);
+            let call = judgement.fleet_call(&policy, &guarded).expect("a call");
+            judgement.take_fleet_answer(&policy, &guarded, &call, &answer(told));
+            assert_eq!((judgement.decision(), judgement.effect()), (Decision::Pass, &Effect::Pass));
+            assert_eq!(judgement.counters().contains(&limited), counted);
+            assert_eq!(judgement.log().len(), usize::from(counted));
+        }
+    }
+
+    #[test]
+    fn a_document_in_shadow_counts_what_would_be_refused() {
+        let decisions = ["enforce", "shadow"].map(|mode| {
+            let policy = policy(mode);
+            let guarded = publish(&policy);
+            let (mut answered, mut unanswered) = (judged(&policy, &guarded), judged(&policy, &guarded));
+            let call = answered.fleet_call(&policy, &guarded).expect("asked in shadow too");
+            answered.take_fleet_answer(&policy, &guarded, &call, &answer(vec![over("held", Mode::Enforce, None)]));
+            unanswered.refuse_without_answer(&policy, &guarded, &call);
+            let passes = |judgement: &Judgement<'_>| *judgement.effect() == Effect::Pass;
+            [answered, unanswered].map(|judgement| (judgement.decision(), passes(&judgement)))
+        });
+        assert_eq!(decisions, [[(Decision::Reject, false); 2], [(Decision::WouldReject, true); 2]]);
+    }
+}

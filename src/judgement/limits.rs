@@ -62,6 +62,11 @@ pub struct Owed {
 }
 
 impl Owed {
+    /// What its limit counts; none where the policy has no such limit.
+    pub fn cost(&self, policy: &Policy) -> Option<Cost> {
+        Some(policy.limits().get(self.index)?.cost)
+    }
+
     /// What is due for a pull that has brought so much, beyond the one that it paid for before. None where that was all.
     pub fn due<'p>(&self, policy: &'p Policy, messages: u64, bytes: u64) -> Option<Charge<'p>> {
         let limit = policy.limits().get(self.index)?;
@@ -77,7 +82,7 @@ impl Owed {
 
 impl<'p> Judgement<'p> {
     /// What of the request decides which buckets it is charged to. `topic` is where it lives.
-    pub(super) fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
+    pub fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
         let read = self.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
         let topic: Option<&Topic> = read.or(guarded.route.topic.as_ref());
         Facts {

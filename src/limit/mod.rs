@@ -5,8 +5,8 @@
 //!                  └─▶ ledger ─ the bucket in shared memory ───▶ goes on, with a new loan, or is throttled
 //! ```
 //!
-//! [`bucket`] is one bucket's arithmetic. [`ledger`] keeps the buckets of however many keys in a fixed number of slots
-//! of shared memory. [`limiter`] is one worker's part: it borrows tokens in small loans, gives back what it does not
+//! `bucket` is one bucket's arithmetic. `ledger` keeps the buckets of however many keys in a fixed number of slots
+//! of shared memory. `limiter` is one worker's part: it borrows tokens in small loans, gives back what it does not
 //! use, and asks several limits as one. [`bill`] says what a request is asked for.
 //!
 //! What always holds: over any time t, all workers together let through at most `rate · t + burst` tokens of a key. A

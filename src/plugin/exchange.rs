@@ -17,7 +17,7 @@ use crate::body;
 use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
 use crate::judgement::{Effect, Entry, Guarded, Judgement, Kept, enter, judge, rules, side};
-use crate::limit::fleet::{Answer as FleetAnswer, Call, Header};
+use crate::limit::fleet::{Call, Header};
 use crate::operation::{Kind, Tenant, Unreadable};
 use crate::policy::limit::OnError;
 use crate::policy::rollout::Side;
@@ -27,6 +27,7 @@ use crate::telemetry::{Counter, Decision, HEADER};
 
 use super::ack::Ack;
 use super::answer::{Answer, remembered_topic};
+use super::brought::Brought;
 use super::fleet::{self, Asking};
 use super::host::Host;
 use super::in_flight::InFlight;
@@ -48,6 +49,8 @@ pub(super) struct Exchange {
     ack: Option<Ack>,
     /// The answer that tells of leases.
     in_flight: Option<InFlight>,
+    /// The answer that limits are owed something for.
+    brought: Option<Brought>,
     /// What the fleet's service tells the client.
     headers: Vec<Header>,
 }
@@ -93,6 +96,7 @@ impl Exchange {
                 answer: None,
                 ack: None,
                 in_flight: None,
+                brought: None,
                 headers: Vec::new(),
             })
         })
@@ -226,6 +230,7 @@ impl Exchange {
             }
         }
         self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
+        self.brought = Brought::awaited(policy, guarded.dialect, judgement.owes(policy));
         self.in_flight = match judgement.in_flight.awaited {
             Some(awaited) => Some(InFlight::awaited(guarded.dialect, awaited)),
             None => InFlight::settling(self.host, policy, guarded.dialect, &guarded.route, || {
@@ -277,7 +282,7 @@ impl Exchange {
 impl Context for Exchange {
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
-            self.go_on(|asking| asking.answered(status, size));
+            self.go_on(Some((status, size)));
         }
     }
 
@@ -286,6 +291,7 @@ impl Context for Exchange {
         if let Some(in_flight) = self.in_flight.take() {
             in_flight.break_off(self.host);
         }
+        self.pay();
         true
     }
 }
@@ -293,11 +299,12 @@ impl Context for Exchange {
 impl Exchange {
     /// Ends the wait for the fleet's service, from which nothing is heard.
     pub(super) fn unanswered(&mut self) {
-        self.go_on(|asking| Err(asking.expired()));
+        self.go_on(None);
     }
 
-    /// Ends a wait with what `ask` finds; lets the request go on, or answers it.
-    fn go_on(&mut self, ask: impl FnOnce(Asking) -> Result<(Call, FleetAnswer), Call>) {
+    /// Ends the wait with the host's answer, a gRPC status and the size of a message, or without; lets the request go on, or
+    /// answers it.
+    fn go_on(&mut self, answer: Option<(u32, usize)>) {
         let stage = std::mem::replace(&mut self.stage, Stage::Passing);
         let (Stage::Asking(waiting), Some(policy)) = (stage, self.policy.clone()) else { return };
         let Waiting { request, body, limits, asking } = *waiting;
@@ -307,7 +314,7 @@ impl Exchange {
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
         judgement.restore_limits(&policy, limits);
-        match ask(asking) {
+        match asking.ended(answer) {
             Ok((call, answer)) => {
                 judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
                 self.headers = answer.headers;
@@ -359,22 +366,26 @@ impl HttpContext for Exchange {
             self.answer = self.answer.take().filter(|_| success);
             self.ack = self.ack.take().and_then(|ack| ack.answered(self.host, success));
             self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.answered(self.host, success));
-            if ends {
-                self.answered();
-            }
+        }
+        if ends {
+            self.answered();
         }
         if let Stage::Told(told) = &self.stage {
             self.host.add_response_header(HEADER, told);
         }
         for Header { name, value } in self.headers.drain(..) {
-            self.host.add_response_header_bytes(&name, &value);
+            self.host.add_response_header(&name, &value);
         }
         Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
+        let reads = self.awaits_answer() || self.brought.as_ref().is_some_and(Brought::reads);
+        let piece = if size > 0 && reads { self.host.response_piece(size) } else { Vec::new() };
+        if let Some(brought) = &mut self.brought {
+            brought.take(size, &piece);
+        }
         if size > 0 && self.awaits_answer() {
-            let piece = self.host.response_piece(size);
             self.answer = self.answer.take().and_then(|answer| answer.take(self.host, &piece));
             self.ack = self.ack.take().and_then(|ack| ack.take(&piece));
             self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.take(self.host, &piece));
@@ -397,8 +408,16 @@ impl Exchange {
         self.answer.is_some() || self.ack.is_some() || self.in_flight.is_some()
     }
 
+    /// Charges what a pull has brought.
+    fn pay(&mut self) {
+        if let (Some(brought), Some(policy)) = (self.brought.take(), &self.policy) {
+            brought.end(self.host, policy);
+        }
+    }
+
     /// Takes what the whole answer says.
     fn answered(&mut self) {
+        self.pay();
         if let Some(answer) = self.answer.take() {
             answer.end(self.host);
         }

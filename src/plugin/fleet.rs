@@ -1,8 +1,8 @@
 //! The fleet-wide limits' question to Envoy's RateLimitService: one call, and an end to the wait for it in any case.
 //!
 //! ```text
-//! ask ─▶ Asking ─ the host's answer ─▶ answered
-//!   │          └─ the root's tick ───▶ sweep ─▶ the exchange, unanswered
+//! ask ─▶ Asking ─ the host's answer ───────────────────────▶ ended
+//!   │          └─ the root's tick ─▶ sweep ─▶ the exchange ─▶ ended, without an answer
 //!   └─▶ no call: the breaker is open, or the host makes none
 //! ```
 //!
@@ -13,7 +13,6 @@
 //! memory; one whose exchange is gone ends by its time-out, and nobody hears of it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -33,14 +32,16 @@ const BREAKER: Settings = Settings { trip_after: 5, open_for: 5_000 };
 const DEADLINE_EXCEEDED: u32 = 4;
 
 thread_local! {
-    /// The exchanges of this virtual machine that wait, by their context's id.
-    static WAITING: RefCell<BTreeMap<u32, Wait>> = const { RefCell::new(BTreeMap::new()) };
+    /// The exchanges of this virtual machine that wait, in no order.
+    static WAITING: RefCell<Vec<Wait>> = const { RefCell::new(Vec::new()) };
     /// The breaker of the cluster that was asked last. A policy names one, and it outlives a policy that names the same.
     static CLUSTER: RefCell<Option<(Rc<str>, CircuitBreaker)>> = const { RefCell::new(None) };
 }
 
 /// Who waits, and until when.
 struct Wait {
+    /// The context's id.
+    id: u32,
     exchange: Weak<RefCell<Exchange>>,
     since: u64,
     /// How long, in milliseconds.
@@ -77,23 +78,23 @@ pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call:
         unanswered(host, &call, permit, FleetResult::Error);
         return Err(call);
     };
-    let wait = Wait { exchange: exchange.clone(), since: now, most: timeout.saturating_add(GRACE) };
-    WAITING.with_borrow_mut(|waiting| waiting.insert(id, wait));
+    let wait = Wait { id, exchange: exchange.clone(), since: now, most: timeout.saturating_add(GRACE) };
+    WAITING.with_borrow_mut(|waiting| waiting.push(wait));
     Ok(Asking { host, call, token, permit, since: now, _place: Place(id) })
 }
 
 /// Lets each exchange go on whose wait is over. The root calls it at each of its ticks, as the last thing: the host's calls
 /// are for the exchange from then on.
 pub(super) fn sweep(host: Host) {
-    if WAITING.with_borrow(BTreeMap::is_empty) {
+    if WAITING.with_borrow(Vec::is_empty) {
         return;
     }
     let now = host.now();
     let due: Vec<(u32, Weak<RefCell<Exchange>>)> = WAITING.with_borrow_mut(|waiting| {
-        let due = waiting.iter_mut().filter_map(|(id, wait)| {
+        let due = waiting.iter_mut().filter_map(|wait| {
             // A clock that has stepped back begins the wait anew.
             wait.since = wait.since.min(now);
-            (now - wait.since >= wait.most).then(|| (*id, wait.exchange.clone()))
+            (now - wait.since >= wait.most).then(|| (wait.id, wait.exchange.clone()))
         });
         due.collect()
     });
@@ -111,17 +112,18 @@ impl Asking {
         self.token == token
     }
 
-    /// Takes the host's answer: a gRPC status and, where that is 0, a message of so many bytes.
+    /// Takes the host's answer: a gRPC status and, where that is 0, a message of so many bytes. None where the host gives
+    /// none.
     ///
     /// # Errors
     /// The call, where that tells nothing.
-    pub(super) fn answered(self, status: u32, size: usize) -> Result<(Call, Answer), Call> {
+    pub(super) fn ended(self, answer: Option<(u32, usize)>) -> Result<(Call, Answer), Call> {
         let Asking { host, call, permit, since, .. } = self;
-        let answer = match status {
-            0 => call.read(&host.call_response(size)).map_err(|_| FleetResult::Error),
-            DEADLINE_EXCEEDED => Err(FleetResult::Timeout),
-            _ if is_over(&call, host.now().saturating_sub(since)) => Err(FleetResult::Timeout),
-            _ => Err(FleetResult::Error),
+        let answer = match answer {
+            Some((0, size)) => call.read(&host.call_response(size)).map_err(|_| FleetResult::Error),
+            None | Some((DEADLINE_EXCEEDED, _)) => Err(FleetResult::Timeout),
+            Some(_) if is_over(&call, host.now().saturating_sub(since)) => Err(FleetResult::Timeout),
+            Some(_) => Err(FleetResult::Error),
         };
         match answer {
             Ok(answer) => {
@@ -135,13 +137,6 @@ impl Asking {
                 Err(call)
             }
         }
-    }
-
-    /// Gives up, and returns the call.
-    pub(super) fn expired(self) -> Call {
-        let Asking { host, call, permit, .. } = self;
-        unanswered(host, &call, permit, FleetResult::Timeout);
-        call
     }
 }
 
@@ -163,7 +158,11 @@ impl Drop for Place {
 }
 
 fn forget(id: u32) {
-    WAITING.with_borrow_mut(|waiting| waiting.remove(&id));
+    WAITING.with_borrow_mut(|waiting| {
+        if let Some(index) = waiting.iter().position(|wait| wait.id == id) {
+            waiting.swap_remove(index);
+        }
+    });
 }
 
 fn unanswered(host: Host, call: &Call, permit: Permit, result: FleetResult) {

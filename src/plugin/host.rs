@@ -106,11 +106,6 @@ impl Host {
         let _ = hostcalls::add_map_value(MapType::HttpResponseHeaders, name, value);
     }
 
-    /// Adds a header to the response, whose value may be any bytes.
-    pub(super) fn add_response_header_bytes(self, name: &str, value: &[u8]) {
-        let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, name, value);
-    }
-
     /// Answers in the broker's place; a request that is on its way already is reset.
     pub(super) fn reply(self, reply: &Reply) {
         let Some(status) = reply.grpc_status else {

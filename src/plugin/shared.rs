@@ -15,10 +15,6 @@ impl Context for Shared {
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         self.0.borrow_mut().on_grpc_call_response(token, status, size);
     }
-
-    fn on_done(&mut self) -> bool {
-        self.0.borrow_mut().on_done()
-    }
 }
 
 impl HttpContext for Shared {

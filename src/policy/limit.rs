@@ -12,6 +12,9 @@ pub const MAX_LIMITS: usize = 32;
 pub const MAX_RATE: u64 = 1_000_000_000;
 /// The longest time that a bucket may take to fill: `burst` at `rate`.
 pub const MAX_FILL: Millis = Millis(24 * 3_600_000);
+/// The longest name of a rate limit service's cluster or domain, in bytes. Envoy is told the cluster in a message that must
+/// be text, which it is while its lengths are below 128.
+pub const MAX_SERVICE_NAME: usize = 120;
 
 /// A set of kinds of operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

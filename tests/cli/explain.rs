@@ -8,7 +8,7 @@ use ackguard::operation::Kind;
 use crate::program::{ackguard, assert_golden, command, files, folder, run};
 
 /// What is told beside the request: the name of the golden file, the request, the arguments.
-const TOLD: [(&str, &str, &[&str]); 7] = [
+const TOLD: [(&str, &str, &[&str]); 13] = [
     ("pull-of-orders", "pull", &["--topic", "orders.eu"]),
     (
         "subscribe-certificate-of-pay",
@@ -20,6 +20,16 @@ const TOLD: [(&str, &str, &[&str]); 7] = [
     ("subscribe-candidate-on", "subscribe-candidate", &["--stage", "2"]),
     ("subscribe-streamed", "subscribe", &["streamed.yaml"]),
     ("subscribe-watched", "subscribe", &["watched.yaml"]),
+    ("publish-limited", "publish", &["limited.yaml"]),
+    ("pull-limited", "pull", &["limited.yaml"]),
+    (
+        "pull-limited-of-orders",
+        "pull",
+        &["limited.yaml", "--topic", "orders", "--property", "source.address=[2001:db8::7]:4711"],
+    ),
+    ("subscribe-limited", "subscribe-refused", &["limited.yaml"]),
+    ("ack-limited", "ack", &["limited.yaml"]),
+    ("ack-too-costly", "ack-many", &["limited.yaml"]),
 ];
 
 fn explain(name: &str, request: &str, arguments: &[&str]) -> String {
@@ -74,6 +84,26 @@ fn machines_get_the_same_as_people() {
     assert_eq!(origin("dead_letter.topic"), ("{topic}.dlq", "built in", None));
     let refused = ackguard("explain", &["explain", "--json", "policy.yaml", "subscribe-refused.http"]);
     assert_eq!((refused.status, &refused.json()["answer"]["status"]), (1, &400.into()));
+}
+
+#[test]
+fn machines_get_the_limits_too() {
+    let told = |request: &str| ackguard("explain", &["explain", "--json", "limited.yaml", request]).json();
+    let publish = told("publish.http");
+    let limits = publish["limits"].as_array().expect("a list");
+    let names: Vec<&str> = limits.iter().filter_map(|limit| limit["limit"].as_str()).collect();
+    assert_eq!((names, &publish["decision"]), (vec!["publish-per-tenant", "publish-at-once", "fleet"], &"pass".into()));
+    let first = serde_json::json!({
+        "limit": "publish-per-tenant", "line": 11, "key": {"tenant": "pay-7", "topic": "orders"}, "cost": 1,
+        "unit": "messages", "rate": "1000/s", "burst": 2000, "global": null, "over": "reject", "refused": null,
+    });
+    assert_eq!(limits[0], first);
+    assert_eq!(limits[1]["refused"], "reject; limit=publish-at-once; policy=2026-11-24.1");
+    assert_eq!(limits[2]["global"], serde_json::json!({"cluster": "ratelimit", "domain": "mq"}));
+    assert_eq!(told("pull.http")["limits"][0]["key"]["topic"], serde_json::Value::Null);
+    let refused = told("ack-many.http");
+    assert_eq!((&refused["decision"], &refused["answer"]["status"]), (&"reject".into(), &413.into()));
+    assert_eq!(told("subscribe-refused.http")["limits"], serde_json::json!([]), "a rule refuses it");
 }
 
 #[test]

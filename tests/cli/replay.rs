@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::program::{ackguard, assert_golden, command, folder, run};
 
 const CAPTURE: &str = "../captures/tmq.jsonl";
+const HAR: &str = "../captures/tmq.har";
+const TAP: &str = "../captures/envoy-tap.json";
 
 fn golden(name: &str, arguments: &[&str]) -> String {
     let told = ackguard("replay", &[&["replay"], arguments].concat()).told();
@@ -36,14 +38,130 @@ fn a_roll_out_is_tried_stage_by_stage() {
 /// The same day, as three recorders write it.
 #[test]
 fn every_format_says_the_same() {
-    let of = |capture: &str, unit: &str| {
-        let run = ackguard("replay", &["replay", "before.yaml", capture, "--against", "after.yaml", "--json"]);
+    let of = |policy: &str, capture: &str, unit: &str| {
+        let run = ackguard("replay", &["replay", policy, capture, "--against", "after.yaml", "--json"]);
         assert_eq!((run.status, run.stderr.as_str()), (0, ""));
-        run.stdout.replace(&format!("\"{unit}\":"), "\"line\":")
+        let mut report: Value =
+            serde_json::from_str(&run.stdout.replace(&format!("\"{unit}\":"), "\"line\":")).expect("JSON");
+        (report["without_time"].take(), report)
     };
-    let lines = of(CAPTURE, "line");
-    assert_eq!(of("../captures/tmq.har", "entry"), lines);
-    assert_eq!(of("../captures/envoy-tap.json", "trace"), lines);
+    let (timed, lines) = of("before.yaml", CAPTURE, "line");
+    assert_eq!(of("before.yaml", HAR, "entry"), (timed, lines.clone()));
+    // The tap filter was not asked for the times.
+    assert_eq!(of("before.yaml", TAP, "trace"), (json!(35), lines));
+    let limits = |capture: &str, unit: &str| {
+        let (_, report) = of("limited.yaml", capture, unit);
+        let mut rows = report["policy"]["limits"].as_array().expect("a list").clone();
+        // The body of the only request of anonymous is no text, of which a browser saves nothing.
+        rows.retain(|row| row["tenant"] != "anonymous");
+        rows
+    };
+    assert_eq!((limits(HAR, "entry"), limits(HAR, "entry").len()), (limits(CAPTURE, "line"), 3));
+}
+
+#[test]
+fn limits_are_asked_at_the_times_of_the_capture() {
+    golden("limits", &["limited.yaml", CAPTURE]);
+    golden("limits-against", &["before.yaml", CAPTURE, "--against", "limited.yaml"]);
+    golden("limits-untimed", &["limited.yaml", TAP]);
+}
+
+/// A line for each publish of so many messages, so many milliseconds after 12 o'clock, on behalf of a tenant.
+fn publishes(publishes: &[(u32, &str, usize)]) -> String {
+    let line = |(millis, tenant, messages): &(u32, &str, usize)| {
+        let body = json!({"messages": vec![json!({"body": "x"}); *messages]}).to_string();
+        let headers = json!([["x-dingtalk-mq-appkey", tenant], ["x-forwarded-for", "10.0.0.1, 10.0.0.2"]]);
+        let request =
+            json!({"method": "POST", "target": "/tmq/v1/topics/a/messages", "headers": headers, "body_text": body});
+        let time = format!("2026-11-24T14:00:{:02}.{:03}+02:00", millis / 1_000, millis % 1_000);
+        format!("{}\n", json!({"time": time, "request": request}))
+    };
+    publishes.iter().map(line).collect()
+}
+
+/// What `publish` of limited.yaml, 5 messages a second, makes of a capture: who passes and who does not.
+fn published(capture: &str) -> Vec<(String, u64, u64)> {
+    let run = run(command("replay", &["replay", "limited.yaml", "-", "--json"]), capture.as_bytes());
+    let report = run.json();
+    let rows = report["policy"]["limits"].as_array().expect("a list").clone();
+    let figure = |row: &Value, name: &str| row[name].as_u64().expect("a number");
+    rows.iter()
+        .filter(|row| row["limit"] == "publish")
+        .map(|row| (row["tenant"].as_str().expect("a name").to_owned(), figure(row, "pass"), figure(row, "reject")))
+        .collect()
+}
+
+#[test]
+fn tokens_come_back_as_time_passes_in_the_capture() {
+    let steady: Vec<(u32, &str, usize)> = (0..40).map(|index| (index * 200, "a", 1)).collect();
+    assert_eq!(published(&publishes(&steady)), [("a".to_owned(), 40, 0)], "five in a second");
+    let hasty: Vec<(u32, &str, usize)> = (0..40).map(|index| (index * 100, "a", 1)).collect();
+    let [(_, passed, refused)] = published(&publishes(&hasty)).try_into().expect("one tenant");
+    assert_eq!((passed, refused), (24, 16), "a burst of 5, and 5 in each of 3.9 seconds");
+    let two = publishes(&[(0, "a", 5), (1, "b", 5), (2, "a", 1), (1_002, "a", 5), (1_003, "b", 6)]);
+    assert_eq!(published(&two), [("a".to_owned(), 2, 1), ("b".to_owned(), 1, 1)]);
+    // One that stands behind a later one is asked at that one's time.
+    let unordered = publishes(&[(5_000, "a", 5), (0, "a", 1), (6_000, "a", 5)]);
+    assert_eq!(published(&unordered), [("a".to_owned(), 2, 1)]);
+}
+
+/// What is in flight comes from the answers: pulls begin leases, acks and time end them.
+#[test]
+fn a_group_is_held_to_its_bound_by_what_the_capture_s_answers_say() {
+    let policy = "apiVersion: ackguard/v1\ntraffic: [{ match: { path: '/*' }, dialect: tmq }]\n\
+                  defaults: { max_in_flight: 3 }\n";
+    let exchange = |second: u32, action: &str, request: Value, response: Value| {
+        let time = format!("2026-11-24T12:00:{second:02}Z");
+        let target = format!("/tmq/v1/groups/g/consumers/c:{action}");
+        let request = json!({"method": "POST", "target": target, "body_text": request.to_string()});
+        let response = json!({"status": 200, "body_text": response.to_string()});
+        format!("{}\n", json!({"time": time, "request": request, "response": response}))
+    };
+    let pull = |second: u32, messages: u32, receipts: &[&str]| {
+        let message = |receipt: &&str| json!({"receipt": receipt, "ackTimeout": 10_000});
+        let brought: Vec<Value> = receipts.iter().map(message).collect();
+        exchange(second, "pull", json!({"maxMessages": messages, "waitMs": 0}), json!({"messages": brought}))
+    };
+    let capture = [
+        pull(0, 2, &["a", "b"]),
+        pull(1, 2, &["c"]),
+        pull(2, 1, &[]),
+        exchange(3, "ack", json!({"receipts": ["a"]}), json!({"acked": ["a"], "failed": []})),
+        pull(4, 1, &["d"]),
+        pull(20, 3, &[]),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, policy).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let report = run(command("replay", &["replay", file, "-", "--json"]), capture.concat().as_bytes()).json();
+    let expected = json!([{
+        "limit": "max_in_flight", "tenant": "anonymous", "operation": "tmq pull",
+        "pass": 3, "edit": 1, "reject": 1, "would_edit": 0, "would_reject": 0,
+    }]);
+    assert_eq!(report["policy"]["limits"], expected);
+}
+
+#[test]
+fn a_limit_by_client_takes_the_address_that_the_last_proxy_noted() {
+    let policy = "apiVersion: ackguard/v1\ntraffic: [{ match: { path: '/*' }, dialect: tmq }]\n\
+                  limits: [{ name: c, operations: [publish], key: [client], rate: 1/s }]\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, policy).expect("a file");
+    let from = |addresses: &str, body: &str| {
+        let time = "2026-11-24T14:00:00.5Z";
+        let headers = [(":method", "POST"), (":path", "/tmq/v1/topics/a/messages"), ("x-forwarded-for", addresses)];
+        let headers: Vec<Value> = headers.map(|(key, value)| json!({"key": key, "value": value})).into();
+        let request = json!({"headers": headers, "headers_received_time": time, "body": {"as_string": body}});
+        format!("{}\n", json!({"http_buffered_trace": {"request": request}}))
+    };
+    let capture = ["10.0.0.9, 10.0.0.1", "10.0.0.1", "10.0.0.2", "::1", "::2"].map(|addresses| from(addresses, "{}"));
+    let file = file.to_str().expect("UTF-8");
+    let report = run(command("replay", &["replay", file, "-", "--json"]), capture.concat().as_bytes()).json();
+    assert_eq!((&report["without_time"], &report["requests"]), (&json!(0), &json!(5)));
+    let row = &report["policy"]["limits"][0];
+    assert_eq!((&row["pass"], &row["reject"]), (&json!(4), &json!(1)), "{row}");
 }
 
 /// What a recorder cut short is judged where its body counts for nothing, and told where it would count.
@@ -66,7 +184,7 @@ fn machines_get_the_same_as_people() {
     assert_eq!((&report["requests"], &report["foreign"], &report["unreadable"]), (&json!(35), &json!(1), &json!(0)));
     let changes = report["against"]["changes"].as_array().expect("a list");
     let zero = changes.iter().find(|change| change["after"]["decision"] == "reject").expect("the incident");
-    assert_eq!(zero["before"], json!({"rule": "payments", "decision": "edit"}));
+    assert_eq!(zero["before"], json!({"rule": "payments", "limit": null, "decision": "edit"}));
     assert_eq!((&zero["tenant"], &zero["examples"][0]["line"]), (&json!("pay-1"), &json!(8)));
     let rows = report["policy"]["rows"].as_array().expect("a list");
     let sum = |decision: &str| rows.iter().filter_map(|row| row[decision].as_u64()).sum::<u64>();

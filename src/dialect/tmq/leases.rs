@@ -30,6 +30,7 @@ const WANTED: [Wanted; 9] = [
 pub struct LeaseReader {
     stream: Stream,
     element: Element,
+    delivered: u64,
 }
 
 /// What was read of an element so far.
@@ -44,7 +45,7 @@ struct Element {
 
 impl Default for LeaseReader {
     fn default() -> Self {
-        LeaseReader { stream: Stream::new(&WANTED), element: Element::default() }
+        LeaseReader { stream: Stream::new(&WANTED), element: Element::default(), delivered: 0 }
     }
 }
 
@@ -54,15 +55,21 @@ impl LeaseReader {
     /// # Errors
     /// Where it cannot be read.
     pub fn push(&mut self, piece: &[u8], told: &mut impl FnMut(LeaseChange)) -> Result<(), Malformed> {
-        let LeaseReader { stream, element } = self;
+        let LeaseReader { stream, element, delivered } = self;
         stream.push(piece, &mut |event| match event {
             Event::Found(index, scalar) => element.take(index, scalar, told),
             Event::Ended => {
+                *delivered += u64::from(element.delivered.is_some());
                 if let Some(change) = std::mem::take(element).change() {
                     told(change);
                 }
             }
         })
+    }
+
+    /// How many messages it has brought so far.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// Checks that the answer is whole.

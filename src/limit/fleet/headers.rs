@@ -10,16 +10,16 @@ pub const MAX_HEADERS: usize = 16;
 pub const MAX_HEADER_BYTES: usize = 4096;
 
 /// What frames a message or belongs to one connection: with another value, the response would be another one.
-const FRAMING: [&[u8]; 9] = [
-    b"connection",
-    b"content-encoding",
-    b"content-length",
-    b"keep-alive",
-    b"proxy-connection",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// A header for a response: its name in lower case, and a value without line ends.
@@ -28,7 +28,7 @@ pub struct Header {
     /// The name.
     pub name: String,
     /// The value.
-    pub value: Vec<u8>,
+    pub value: String,
 }
 
 /// The headers of an answer that can be passed on, in their order, as far as they are within the limits.
@@ -44,18 +44,16 @@ pub(super) fn passed_on(headers: Vec<HeaderValue>) -> Vec<Header> {
     headers.into_iter().filter_map(header).take(MAX_HEADERS).take_while(fits).collect()
 }
 
-fn header(header: HeaderValue) -> Option<Header> {
-    let HeaderValue { key, value, raw_value } = header;
-    let value = if value.is_empty() { raw_value } else { value };
+fn header(HeaderValue { key, value }: HeaderValue) -> Option<Header> {
     let name = key.to_ascii_lowercase();
     let kept = is_token(&name)
-        && !FRAMING.contains(&name.as_slice())
-        && !name.starts_with(HEADER.as_bytes())
-        && value.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t');
-    if kept { Some(Header { name: String::from_utf8(name).ok()?, value }) } else { None }
+        && !FRAMING.contains(&name.as_str())
+        && !name.starts_with(HEADER)
+        && value.bytes().all(|byte| !byte.is_ascii_control() || byte == b'\t');
+    kept.then_some(Header { name, value })
 }
 
-/// Whether these bytes are a header's name. A pseudo-header's, which begins with a colon, is none.
-fn is_token(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+/// Whether this is a header's name. A pseudo-header's, which begins with a colon, is none.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

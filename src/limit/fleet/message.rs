@@ -85,16 +85,13 @@ pub(super) struct Duration {
     pub(super) nanos: i32,
 }
 
-/// `envoy.config.core.v3.HeaderValue`. Its texts are read as bytes, so that one that is no UTF-8 costs a header and not
-/// the answer.
+/// `envoy.config.core.v3.HeaderValue`, as Envoy's own rate limit filter reads it: without `raw_value`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct HeaderValue {
-    #[prost(bytes = "vec", tag = "1")]
-    pub(super) key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    pub(super) value: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    pub(super) raw_value: Vec<u8>,
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(string, tag = "2")]
+    pub(super) value: String,
 }
 
 /// `envoy.config.core.v3.GrpcService`.

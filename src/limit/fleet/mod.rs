@@ -19,7 +19,7 @@ use prost::Message as _;
 
 use crate::operation::Millis;
 use crate::policy::Mode;
-use crate::policy::limit::{Limit, OnError, Rate, Service};
+use crate::policy::limit::{Limit, MAX_SERVICE_NAME, OnError, Rate, Service};
 
 use message::{Code, Descriptor, Entry, EnvoyGrpc, GrpcService, Request, Response, Status};
 
@@ -31,8 +31,6 @@ pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 pub const METHOD: &str = "ShouldRateLimit";
 /// The key of a descriptor's first entry, whose value is the limit's name.
 pub const LIMIT_KEY: &str = "limit";
-/// The longest name of a cluster, in bytes, that can be asked; see [`target`].
-pub const MAX_CLUSTER: usize = 120;
 /// The largest response that is read, in bytes. One has some tens for each descriptor, and its headers.
 pub const MAX_RESPONSE: usize = 64 * 1024;
 
@@ -211,13 +209,13 @@ impl Answer {
     }
 }
 
-/// Names `cluster` to Envoy. None where the name is longer than [`MAX_CLUSTER`].
+/// Names `cluster` to Envoy. None where the name is longer than [`MAX_SERVICE_NAME`].
 ///
 /// Envoy takes a serialized `GrpcService` or a cluster's plain name, and tries the first: some names, such as `x1`, can be
 /// read as a message, one without any target, which ends Envoy. The message itself is text as the SDK wants it as long as
 /// its lengths are below 128.
 pub fn target(cluster: &str) -> Option<String> {
-    if cluster.len() > MAX_CLUSTER {
+    if cluster.len() > MAX_SERVICE_NAME {
         return None;
     }
     let service = GrpcService { envoy_grpc: Some(EnvoyGrpc { cluster_name: cluster.to_owned() }) };

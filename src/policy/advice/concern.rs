@@ -44,6 +44,8 @@ pub enum Concern {
         /// The longest ack timeout, as a person writes it.
         max: String,
     },
+    /// A limit counts publishes by their consumer group.
+    NoGroup,
     /// A limit's bucket holds less than usual requests cost.
     SmallBurst {
         /// What it holds.
@@ -106,6 +108,7 @@ impl Concern {
         AttemptsAllowed => "attempts-allowed",
         UndecidableForwarded => "undecidable-forwarded",
         WideAckTimeout => "wide-ack-timeout",
+        NoGroup => "no-group",
         SmallBurst => "small-burst",
         Shadow => "shadow",
         PartialRollout => "partial-rollout",
@@ -168,6 +171,10 @@ impl fmt::Display for Concern {
                 f,
                 "lets a message be out of sight for {max} before it is delivered again, longer than the longest lease \
                  of SQS, 12h; lower it"
+            ),
+            Concern::NoGroup => f.write_str(
+                "counts by group, and a publish names none, so that all publishes share one bucket; give them a limit of \
+                 their own",
             ),
             Concern::SmallBurst { burst, usual, cost } => write!(
                 f,

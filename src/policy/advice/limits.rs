@@ -17,11 +17,14 @@ pub(super) fn advise(document: &Node<'_>, policy: &Policy) -> Vec<Advice> {
     let mut found = Vec::new();
     let mut add = |path: String, place: Place, concern| found.push(Advice { path, place, concern });
     for (index, (node, limit)) in nodes.iter().zip(policy.limits()).enumerate() {
-        if let Some(at) = limit.key.iter().position(|key| *key == Key::Tenant)
-            && policy.tenant_sources().is_empty()
-        {
-            let tenant = node.member("key").and_then(Node::elements).and_then(|keys| keys.get(at));
-            add(format!("limits[{index}].key[{at}]"), tenant.and_then(|node| node.place), Concern::NoTenantSource);
+        let keys = node.member("key").and_then(Node::elements).unwrap_or_default();
+        for (at, (key, node)) in limit.key.iter().zip(keys).enumerate() {
+            let concern = match key {
+                Key::Tenant if policy.tenant_sources().is_empty() => Concern::NoTenantSource,
+                Key::Group if limit.operations.has(Kind::Publish) => Concern::NoGroup,
+                _ => continue,
+            };
+            add(format!("limits[{index}].key[{at}]"), node.place, concern);
         }
         if let Some(concern) = small_burst(limit) {
             let burst = node.member("burst").or_else(|| node.member("rate"));

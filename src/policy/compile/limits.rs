@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::hash::HashSet;
 use crate::operation::{Kind, Millis};
 use crate::policy::limit::{
-    Cost, Key, Limit, MAX_FILL, MAX_LIMITS, MAX_RATE, OnError, Operations, Rate, Reach, Service,
+    Cost, Key, Limit, MAX_FILL, MAX_LIMITS, MAX_RATE, MAX_SERVICE_NAME, OnError, Operations, Rate, Reach, Service,
 };
 use crate::policy::section::Section;
 use crate::policy::units::{rate, write_duration, write_rate};
@@ -14,8 +14,6 @@ use crate::policy::{Mode, Problem};
 
 /// The name that `max_in_flight` has among the limits in metrics and logs. No limit may have it.
 const RESERVED: &str = "max_in_flight";
-/// The longest name of a cluster or a domain, in bytes.
-const MAX_NAME: usize = 256;
 /// The longest that a request may wait for the rate limit service.
 const MAX_TIMEOUT: Millis = Millis(1_000);
 /// The most tokens that a bucket may hold: those of the greatest rate over the longest time.
@@ -135,8 +133,8 @@ fn service(mut fields: Section<'_, '_>, earlier: &[Limit]) -> Service {
 fn shared_name(fields: &mut Section<'_, '_>, name: &'static str, known: Option<(&Limit, &Rc<str>)>) -> Rc<str> {
     fields.require(name, &format!("the {name} of the rate limit service"));
     let text = fields.text(name);
-    if text.is_some_and(|text| !(1..=MAX_NAME).contains(&text.len())) {
-        fields.wrong(name, format!("a name of 1 to {MAX_NAME} bytes"));
+    if text.is_some_and(|text| !(1..=MAX_SERVICE_NAME).contains(&text.len())) {
+        fields.wrong(name, format!("a name of 1 to {MAX_SERVICE_NAME} bytes"));
     } else if let (Some(text), Some((limit, first))) = (text, known)
         && !first.is_empty()
         && text != &**first

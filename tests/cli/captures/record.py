@@ -8,6 +8,7 @@ tap filter wrote a file for each request, put behind each other in their order.
 """
 
 import base64
+import datetime
 import http.client
 import http.server
 import json
@@ -30,6 +31,7 @@ class Recorder(http.server.BaseHTTPRequestHandler):
     records = []
 
     def forward(self):
+        arrived = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         connection = http.client.HTTPConnection(*self.upstream)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -42,6 +44,7 @@ class Recorder(http.server.BaseHTTPRequestHandler):
             {
                 "dialect": "tmq",
                 "seq": len(self.records) + 1,
+                "time": arrived,
                 "request": {
                     "http_version": "HTTP/1.1",
                     "method": self.command,
@@ -177,7 +180,7 @@ def har(records):
                 "_transferSize": 0,
                 "_error": None,
             },
-            "startedDateTime": "2026-11-24T09:00:00.000Z",
+            "startedDateTime": record["time"],
             "time": 1.5,
             "timings": {"blocked": 0, "dns": -1, "connect": -1, "send": 0.1, "wait": 1.2, "receive": 0.2},
         }

@@ -79,3 +79,36 @@ fn limit(entry: &Entry) -> Result<Limit, ParseError> {
     }
     Ok(limit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Entry as Pair;
+
+    fn descriptor(limit: &str, tenant: &str) -> Descriptor {
+        let pair = |(key, value): (&str, &str)| Pair { key: key.to_owned(), value: value.to_owned() };
+        Descriptor { entries: [("limit", limit), ("tenant", tenant)].map(pair).to_vec(), hits_addend: None }
+    }
+
+    #[test]
+    fn a_descriptor_is_counted_by_the_limits_whose_conditions_it_meets_and_by_their_variables() {
+        let limits = r#"
+            - { namespace: mq, max_value: 3, seconds: 60, conditions: ["descriptors[0].limit == 'publish'"],
+                variables: ["descriptors[0].tenant"] }
+        "#;
+        let limits = Limits::read(limits).unwrap();
+        let counters = |domain, limit, tenant| limits.counters(domain, &descriptor(limit, tenant)).unwrap();
+        let [counter] = counters("mq", "publish", "a").try_into().expect("one counter");
+        assert_eq!(counter.set_variables().values().collect::<Vec<_>>(), ["a"]);
+        assert_eq!((counters("mq", "pull", "a").len(), counters("other", "publish", "a").len()), (0, 0));
+    }
+
+    #[test]
+    fn a_file_that_is_no_list_of_limits_is_refused() {
+        for text in ["{}", "- {}", "- { namespace: mq, max_value: 3, seconds: 60, burst: 1 }"] {
+            assert!(matches!(Limits::read(text), Err(LimitsError::Form(_))), "{text}");
+        }
+        let text = "[{ namespace: mq, max_value: 3, seconds: 60, conditions: ['1 +'] }]";
+        assert!(matches!(Limits::read(text), Err(LimitsError::Expression(_))));
+    }
+}

@@ -1,8 +1,10 @@
 //! An explanation for machines.
 
 use ackguard::judgement::{Effect, Guarded, Judgement, Ruling};
-use ackguard::policy::Mode;
+use ackguard::policy::limit::Reach;
 use ackguard::policy::rollout::Side;
+use ackguard::policy::verdict::Refusal;
+use ackguard::policy::{Mode, write_rate};
 use ackguard::telemetry::{Decision, Scope};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::Explained;
 use super::findings::{asked, in_force};
+use super::limits::{Asking, asking};
 use super::origin::Origins;
-use crate::gateway::{Judged, decision};
+use crate::gateway::{Judged, spares_limits};
 
 pub(super) fn report(explained: &Explained<'_>) -> Value {
     let (method, target) = &explained.request.line;
@@ -69,7 +72,8 @@ fn judged(explained: &Explained<'_>, guarded: &Guarded, judgement: &Judgement<'_
         "stage": explained.stage,
         "side": judgement.side.name(),
         "ruling": judgement.ruling.as_ref().map(|one| ruling(explained, judgement.side, one)),
-        "decision": decision(judgement).name(),
+        "limits": limits(explained, guarded, judgement),
+        "decision": judgement.decision().name(),
         "trials": trials.collect::<Vec<_>>(),
         "answer": match effect {
             Effect::Answer(reply) => json!({
@@ -80,6 +84,42 @@ fn judged(explained: &Explained<'_>, guarded: &Guarded, judgement: &Judgement<'_
             Effect::Pass | Effect::Edit(_) => Value::Null,
         },
     })
+}
+
+/// The limits that were asked; none where a rule refuses the request.
+fn limits(explained: &Explained<'_>, guarded: &Guarded, judgement: &Judgement<'_>) -> Vec<Value> {
+    if spares_limits(judgement) {
+        return Vec::new();
+    }
+    let told = |name: &str| {
+        let refused = judgement.limits.refused.as_ref();
+        let refused =
+            refused.filter(|refused| matches!(&refused.refusal, Refusal::Throttled { limit, .. } if **limit == *name));
+        let tried = || judgement.limits.tried.iter().find(|tried| &*tried.limit.name == name)?.refused.as_ref();
+        refused.map(|refused| &refused.told).or_else(tried)
+    };
+    let asking = asking(explained.loaded, guarded, judgement).into_iter();
+    asking
+        .map(|Asking { limit, line, key, cost }| {
+            let key = key.into_iter().map(|(key, value)| (key.name().to_owned(), json!(value)));
+            let (rate, burst, service) = match &limit.reach {
+                Reach::Local { rate, burst } => (Some(write_rate(*rate)), Some(burst), None),
+                Reach::Fleet(service) => (None, None, Some(service)),
+            };
+            json!({
+                "limit": *limit.name,
+                "line": line,
+                "key": Value::Object(key.collect()),
+                "cost": cost,
+                "unit": limit.cost.name(),
+                "rate": rate,
+                "burst": burst,
+                "global": service.map(|service| json!({"cluster": *service.cluster, "domain": *service.domain})),
+                "over": if limit.over == Mode::Enforce { "reject" } else { "shadow" },
+                "refused": told(&limit.name),
+            })
+        })
+        .collect()
 }
 
 fn ruling(explained: &Explained<'_>, side: Side, ruling: &Ruling<'_>) -> Value {

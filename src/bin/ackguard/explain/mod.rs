@@ -1,6 +1,7 @@
 //! `ackguard explain`: what becomes of one request, and why.
 
 mod findings;
+mod limits;
 mod machine;
 mod origin;
 pub(crate) mod request;
@@ -100,12 +101,13 @@ impl Explained<'_> {
         reads && judgement::rules(&self.loaded.policy, judgement.side).mode == Mode::Enforce
     }
 
-    /// Whether a rule asks for the topic of a request that names none.
+    /// Whether a rule or a limit asks for the topic of a request that names none.
     fn lacks_topic(&self) -> bool {
         match &self.judged {
             Judged::Guarded { guarded, judgement } => {
-                let judged = judgement.ruling.is_some() && guarded.route.consumer.is_some();
-                judged && !self.topic_given && self.loaded.policy.asks_topic()
+                let policy = &self.loaded.policy;
+                let judged = judgement.ruling.is_some() || policy.limited().has(judgement.kind);
+                judged && guarded.route.consumer.is_some() && !self.topic_given && policy.asks_topic()
             }
             Judged::Foreign | Judged::Free { .. } => false,
         }
@@ -177,7 +179,10 @@ fn explain<'e>(args: &Args, stage: Option<usize>, loaded: &'e Loaded<'e>, reques
         Some(value.as_bytes().to_vec())
     };
     let topic = args.topic.clone().map(Topic);
-    let judged = Gateway::new(policy, stage).judge(&head, &request.body, property, topic.as_ref());
+    let mut gateway = Gateway::new(policy, stage);
+    let mut judged = gateway.judge(&head, &request.body, property, topic.as_ref());
+    // At any time: nothing was charged before, and the group holds nothing.
+    gateway.limit(&mut judged, &request.body, 0);
     Explained {
         loaded,
         request,

@@ -5,15 +5,18 @@ use std::io::{self, Write};
 use ackguard::dialect::{Dialect, Route};
 use ackguard::http::Reply;
 use ackguard::judgement::{Effect, Guarded, Judgement, Ruling};
-use ackguard::policy::Mode;
-use ackguard::telemetry::{Decision, HEADER};
+use ackguard::operation::Kind;
+use ackguard::policy::limit::{Cost, Key, OnError, Reach};
+use ackguard::policy::{Mode, write_duration, write_rate};
+use ackguard::telemetry::{Decision, HEADER, Scope};
 use anstyle::{AnsiColor, Style};
 use similar::ChangeTag;
 
 use super::Explained;
 use super::findings::{asked, in_force};
+use super::limits::{Asking, asking};
 use super::origin::Origins;
-use crate::gateway::{Judged, decision};
+use crate::gateway::{Judged, spares_limits};
 use crate::output::visible;
 
 const NAME: Style = Style::new().bold();
@@ -105,25 +108,87 @@ fn guarded_request(
             line(out, "unreadable", &format!("{BAD}{}{BAD:#}: {message}", fault.reason.name()))?;
         }
     }
-    let Some(ruling) = &judgement.ruling else {
-        line(out, "rule", "none: it asks for nothing that is guarded")?;
-        verdict(out, Decision::Pass)?;
-        return goes_on(explained, out);
-    };
-    side(explained, judgement, ruling, out)?;
-    rule(explained, judgement, ruling, out)?;
-    findings(dialect, ruling, out)?;
-    verdict(out, decision(judgement))?;
-    for trial in &judgement.trials {
-        let told = trial.ruling.told.as_deref().unwrap_or("pass");
-        let scope = trial.scope.name();
-        line(out, "tried", &format!("{scope} {}: {told}", trial.ruling.rule.name))?;
+    match &judgement.ruling {
+        Some(ruling) => {
+            side(explained, judgement, ruling, out)?;
+            rule(explained, judgement, ruling, out)?;
+            findings(dialect, ruling, out)?;
+        }
+        None => line(out, "rule", "none: it asks for nothing that is guarded")?,
     }
-    if let Some(told) = &ruling.told {
-        let name = if ruling.set.mode == Mode::Enforce { HEADER } else { "logged" };
-        line(out, name, told)?;
+    let asking = asking(explained.loaded, guarded, judgement);
+    if !asking.is_empty() && spares_limits(judgement) {
+        line(out, "limit", "none is asked: the rule refuses it")?;
+    } else {
+        asking.iter().try_for_each(|asking| limit(explained, judgement, asking, out))?;
+    }
+    verdict(out, judgement.decision())?;
+    let trials = judgement.trials.iter().map(|trial| (trial.scope, &trial.ruling.rule.name, &trial.ruling.told));
+    let limits = judgement.limits.tried.iter().map(|tried| (Scope::Limit, &tried.limit.name, &tried.refused));
+    for (scope, name, told) in trials.chain(limits) {
+        line(out, "tried", &format!("{} {name}: {}", scope.name(), told.as_deref().unwrap_or("pass")))?;
+    }
+    let told = match (&judgement.limits.refused, &judgement.ruling) {
+        (Some(refused), _) => Some((&refused.told, refused.mode)),
+        (None, Some(ruling)) => ruling.told.as_ref().map(|told| (told, ruling.set.mode)),
+        (None, None) => None,
+    };
+    if let Some((told, mode)) = told {
+        line(out, if mode == Mode::Enforce { HEADER } else { "logged" }, told)?;
     }
     goes_on(explained, out)
+}
+
+/// A limit that the request is asked by.
+fn limit(
+    explained: &Explained<'_>,
+    judgement: &Judgement<'_>,
+    asking: &Asking<'_>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let Asking { limit, line: at, key, cost } = asking;
+    let file = explained.loaded.file();
+    let at = at.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
+    line(out, "limit", &format!("{} {DIM}({at}){DIM:#}", limit.name))?;
+    let mut row = |name: &str, value: &str, note: &str| {
+        let note = if note.is_empty() { String::new() } else { format!(" {DIM}{note}{DIM:#}") };
+        writeln!(out, "  {name:<21} {value:<width$}{note}", width = if note.is_empty() { 0 } else { 14 })
+    };
+    if key.is_empty() {
+        row("key", "none", "one bucket for all")?;
+    }
+    for (key, value) in key {
+        let note = match (value, key) {
+            (Some(_), _) => "",
+            (None, Key::Topic) => "not known: --topic tells what its consumer subscribed to",
+            (None, Key::Client) => "not known: --property source.address=… tells it",
+            (None, Key::Tenant | Key::Group) => "the request names none",
+        };
+        row(&format!("key.{}", key.name()), &value.map_or("-".to_owned(), |value| visible(value.as_bytes())), note)?;
+    }
+    let later = judgement.kind == Kind::Pull && limit.cost != Cost::Requests;
+    let unit = limit.cost.name();
+    row(
+        "cost",
+        &cost.to_string(),
+        &if later { format!("{unit}, and later what it brings beyond") } else { unit.to_owned() },
+    )?;
+    match &limit.reach {
+        Reach::Local { rate, burst } => {
+            row("rate", &write_rate(*rate), "")?;
+            row("burst", &burst.to_string(), "")?;
+        }
+        Reach::Fleet(service) => {
+            let timeout = write_duration(service.timeout);
+            let on_error = match service.on_error {
+                OnError::Allow => "allow",
+                OnError::Reject => "reject",
+            };
+            let note = format!("domain {}, timeout {timeout}, on_error {on_error}; not asked here", service.domain);
+            row("global", &service.cluster, &note)?;
+        }
+    }
+    row("over", if limit.over == Mode::Enforce { "reject" } else { "shadow" }, "")
 }
 
 fn side(

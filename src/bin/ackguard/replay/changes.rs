@@ -24,6 +24,8 @@ pub(super) struct Kind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fate {
     pub(super) rule: String,
+    /// The limit that refuses it.
+    pub(super) limit: Option<String>,
     pub(super) decision: &'static str,
 }
 
@@ -81,7 +83,11 @@ impl Changes {
 
 fn fate(told: Option<&Told>) -> Fate {
     match told {
-        Some(told) => Fate { rule: told.key.rule.clone(), decision: told.decision.name() },
-        None => Fate { rule: String::new(), decision: "foreign" },
+        Some(told) => Fate {
+            rule: told.key.rule.clone(),
+            limit: told.refused_by().map(str::to_owned),
+            decision: told.decision.name(),
+        },
+        None => Fate { rule: String::new(), limit: None, decision: "foreign" },
     }
 }

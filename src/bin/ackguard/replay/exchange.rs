@@ -6,12 +6,17 @@ use ackguard::http::RequestHead;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::explain::request::head;
 
 /// A request and what it was answered.
 #[derive(Debug)]
 pub(super) struct Exchange {
+    /// When the request arrived, in Unix nanoseconds, where the recorder noted it.
+    pub(super) time: Option<u64>,
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -36,6 +41,8 @@ impl Exchange {
 /// A line of a capture in JSON Lines. What is not named here is ignored.
 #[derive(Deserialize)]
 pub(super) struct Record<'a> {
+    #[serde(default)]
+    time: Value,
     #[serde(borrow)]
     request: RecordedRequest<'a>,
     #[serde(borrow, default)]
@@ -70,7 +77,7 @@ impl Record<'_> {
     /// # Errors
     /// When a body is not the base64 that it should be.
     pub(super) fn into_exchange(self) -> Result<Exchange, String> {
-        let Record { request, response } = self;
+        let Record { time, request, response } = self;
         let response = match response {
             Some(RecordedResponse { status: Some(status), body_b64, body_text }) => {
                 Some((status, bytes(body_b64.as_deref(), body_text.as_deref(), "response.body_b64")?))
@@ -78,6 +85,7 @@ impl Record<'_> {
             _ => None,
         };
         Ok(Exchange {
+            time: time.as_str().and_then(nanoseconds),
             body: bytes(request.body_b64.as_deref(), request.body_text.as_deref(), "request.body_b64")?,
             method: request.method,
             target: request.target,
@@ -90,7 +98,10 @@ impl Record<'_> {
 
 /// An entry of a HAR file, version 1.2. What is not named here is ignored.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct HarEntry {
+    #[serde(default)]
+    started_date_time: String,
     request: HarRequest,
     #[serde(default)]
     response: Option<HarResponse>,
@@ -143,7 +154,8 @@ impl HarEntry {
     /// # Errors
     /// When a body is not the base64 that it should be.
     pub(super) fn into_exchange(self) -> Result<Exchange, String> {
-        let HarEntry { request, response } = self;
+        let HarEntry { started_date_time, request, response } = self;
+        let time = nanoseconds(&started_date_time);
         let body = request.post_data.map(|data| data.bytes("request.postData.text")).transpose()?;
         let response = match response {
             // Browsers write 0, and other figures that are no status, where no response came.
@@ -159,7 +171,7 @@ impl HarEntry {
         let target = request.url.split('#').next().unwrap_or_default().to_owned();
         let headers = request.headers.into_iter().map(|header| (header.name, header.value)).collect();
         let body = body.unwrap_or_default();
-        Ok(Exchange { method: request.method, target, headers, body, truncated: false, response })
+        Ok(Exchange { time, method: request.method, target, headers, body, truncated: false, response })
     }
 }
 
@@ -178,6 +190,9 @@ struct Buffered {
 
 #[derive(Deserialize)]
 struct Tapped {
+    /// With the tap filter's `record_headers_received_time`.
+    #[serde(default)]
+    headers_received_time: String,
     #[serde(default)]
     headers: Vec<TappedHeader>,
     #[serde(default)]
@@ -228,6 +243,7 @@ impl Trace {
             None => None,
         };
         Ok(Exchange {
+            time: nanoseconds(&request.headers_received_time),
             method: request.header(":method")?,
             target: request.header(":path")?,
             body: request.bytes("request.body.as_bytes")?,
@@ -236,6 +252,12 @@ impl Trace {
             response,
         })
     }
+}
+
+/// The Unix nanoseconds of a time as RFC 3339 writes it; none where it is no such, or before 1970.
+fn nanoseconds(text: &str) -> Option<u64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp_nanos()).ok()
 }
 
 fn bytes(base64: Option<&str>, text: Option<&str>, name: &str) -> Result<Vec<u8>, String> {

@@ -12,6 +12,7 @@ pub(super) fn report(replayed: &Replayed<'_>) -> Value {
         "requests": replayed.records,
         "foreign": replayed.foreign,
         "unreadable": replayed.unread,
+        "without_time": replayed.untimed,
         "policy": policy(replayed.loaded, replayed.stage, &replayed.tally),
         "against": replayed.other.as_ref().map(|other| {
             let mut against = policy(other.loaded, other.stage, &other.tally);
@@ -33,6 +34,9 @@ fn policy(loaded: &Loaded<'_>, stage: Option<usize>, tally: &Tally) -> Value {
         .tried
         .iter()
         .map(|((scope, rule), counts)| merged(json!({"scope": scope, "rule": rule}), decisions(counts)));
+    let limits = tally.limits.iter().map(|([limit, tenant, operation], counts)| {
+        merged(json!({"limit": limit, "tenant": tenant, "operation": operation}), decisions(counts))
+    });
     json!({
         "file": loaded.file(),
         "version": loaded.policy.current.version,
@@ -41,6 +45,7 @@ fn policy(loaded: &Loaded<'_>, stage: Option<usize>, tally: &Tally) -> Value {
         "rows": rows.collect::<Vec<_>>(),
         "violations": violations.collect::<Vec<_>>(),
         "tried": tried.collect::<Vec<_>>(),
+        "limits": limits.collect::<Vec<_>>(),
     })
 }
 
@@ -66,7 +71,7 @@ fn merged(mut one: Value, other: Value) -> Value {
 }
 
 fn changes(changes: &Changes, unit: &str) -> Value {
-    let fate = |fate: &Fate| json!({"rule": rule(&fate.rule), "decision": fate.decision});
+    let fate = |fate: &Fate| json!({"rule": rule(&fate.rule), "limit": fate.limit, "decision": fate.decision});
     let kinds = changes.kinds.iter().map(|(kind, cases)| {
         let examples = cases
             .examples

@@ -11,6 +11,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use ackguard::http::RequestHead;
+
 use crate::explain::stage_index;
 use crate::gateway::{Gateway, Judged};
 use crate::loaded::{self, Loaded};
@@ -37,7 +39,8 @@ Examples:
 
 A capture is JSON Lines, HAR 1.2, or what Envoy's tap filter writes. A line is {\"request\": {\"method\", \"target\", \"headers\": [[name, value], ...], \"body_text\" or
 \"body_b64\"}, \"response\": {\"status\", \"body_text\" or \"body_b64\"}}; other fields are ignored. Answers to subscriptions teach the
-topics of later pulls, as they do in the filter.
+topics of later pulls, as they do in the filter. Limits are asked at the times of the requests: `time` of a line (RFC 3339),
+`startedDateTime` of a HAR entry, `headers_received_time` of a trace (the tap filter's `record_headers_received_time`).
 Exit status: 0 when the capture was replayed, 1 when a policy is refused, 2 when a file or all of the capture cannot be read.")]
 pub(crate) struct Args {
     /// The policy: JSON or YAML, or an Envoy or Istio configuration with one inside
@@ -74,6 +77,8 @@ struct Replayed<'p> {
     foreign: u64,
     /// Records that could not be read.
     unread: u64,
+    /// Records without a time, for which no limit was asked.
+    untimed: u64,
     format: Format,
 }
 
@@ -114,6 +119,7 @@ pub(crate) fn perform(args: &Args) -> ExitCode {
             records: 0,
             foreign: 0,
             unread: 0,
+            untimed: 0,
             format: Format::JsonLines,
         };
         if let Err(fault) = capture::read(&args.capture, &mut replayed) {
@@ -165,29 +171,44 @@ impl Replayed<'_> {
     /// Whether what becomes of a request depends on its body.
     fn reads_body(&self, exchange: &Exchange) -> bool {
         let judged = self.gateway.judge(&exchange.head(), &exchange.body, |_| None, None);
-        matches!(judged, Judged::Guarded { guarded, .. } if guarded.route.reads_body)
+        matches!(judged, Judged::Guarded { guarded, .. } if guarded.reads_body)
     }
 
     fn replay(&mut self, number: u64, exchange: &Exchange) {
         self.records += 1;
-        let before = judge(&self.gateway, exchange, &mut self.tally);
+        self.untimed += u64::from(exchange.time.is_none());
+        let before = judge(&mut self.gateway, exchange, &mut self.tally);
         self.foreign += u64::from(before.is_none());
         if let Some(other) = &mut self.other {
-            let after = judge(&other.gateway, exchange, &mut other.tally);
+            let after = judge(&mut other.gateway, exchange, &mut other.tally);
             other.changes.add(number, before.as_ref(), after.as_ref());
         }
     }
 }
 
 /// Judges an exchange, counts it, and learns from its answer.
-fn judge(gateway: &Gateway<'_>, exchange: &Exchange, tally: &mut Tally) -> Option<Told> {
+fn judge(gateway: &mut Gateway<'_>, exchange: &Exchange, tally: &mut Tally) -> Option<Told> {
     let head = exchange.head();
-    // A capture tells nothing of the connection.
-    let judged = gateway.judge(&head, &exchange.body, |_| None, None);
-    if let Some((status, answer)) = &exchange.response {
-        gateway.answered(&judged, *status, answer);
+    let mut judged = gateway.judge(&head, &exchange.body, |path| property(&head, path), None);
+    if let Some(time) = exchange.time {
+        gateway.limit(&mut judged, &exchange.body, time);
     }
-    let told = told(gateway.policy(), &head, &judged)?;
+    if let Some((status, answer)) = &exchange.response {
+        let policy = gateway.policy();
+        gateway.answered(&judged, || policy.tenant(&head, |path| property(&head, path)), *status, answer);
+    }
+    let told = told(gateway.policy(), &head, &judged, exchange.time.is_some())?;
     tally.add(&told);
     Some(told)
+}
+
+/// What a capture tells of the connection: the client's address, as the proxy before the recorder has noted it.
+fn property(head: &RequestHead, path: &[String]) -> Option<Vec<u8>> {
+    if !path.iter().eq(["source", "address"]) {
+        return None;
+    }
+    let addresses = head.get("x-forwarded-for")?;
+    let last = addresses.rsplit(|byte| *byte == b',').next()?.trim_ascii();
+    // Envoy's has a port behind it.
+    Some([last, b":0"].concat())
 }

@@ -1,8 +1,10 @@
 //! What was found in a capture, for people.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use ackguard::policy::limit::{Limit, Reach};
 use ackguard::telemetry::Decision;
 use anstyle::Style;
 use tabled::builder::Builder;
@@ -26,7 +28,8 @@ pub(super) fn write(replayed: &Replayed<'_>, out: &mut impl Write) -> io::Result
     writeln!(out, "{requests}, {foreign} of them foreign; {} could not be read", format.count(*unread))?;
     let Some(other) = &replayed.other else {
         heading(out, &name(replayed.loaded, replayed.stage))?;
-        return tally(&replayed.tally, out);
+        tally(&replayed.tally, out)?;
+        return unasked(replayed, out);
     };
     let mut table = vec![["policy"].into_iter().chain(DECISIONS.map(Decision::name)).map(str::to_owned).collect()];
     for (name, tally) in
@@ -37,7 +40,8 @@ pub(super) fn write(replayed: &Replayed<'_>, out: &mut impl Write) -> io::Result
     writeln!(out)?;
     print(table, None, 1, out)?;
     heading(out, &format!("{} would fare otherwise", output::count(clamped(other.changes.count), "request")))?;
-    changes(&other.changes, format.unit(), out)
+    changes(&other.changes, format.unit(), out)?;
+    unasked(replayed, out)
 }
 
 /// A policy's name, and how far its roll-out has come.
@@ -100,6 +104,42 @@ fn tally(tally: &Tally, out: &mut impl Write) -> io::Result<()> {
         writeln!(out)?;
         print(table, None, 2, out)?;
     }
+    if !tally.limits.is_empty() {
+        // Only a pull is cut to what its group may have in flight.
+        let some = |column: usize| tally.limits.values().any(|counts| counts.get(column) > Some(&0));
+        let columns: Vec<usize> =
+            (0..DECISIONS.len()).filter(|column| matches!(column, 0 | 2) || some(*column)).collect();
+        let mut rows: Vec<_> = tally.limits.iter().collect();
+        rows.sort_by_key(|(_, counts)| Reverse(changed(counts)));
+        let decisions = columns.iter().filter_map(|column| DECISIONS.get(*column)).map(|decision| decision.name());
+        let heads = ["limit", "tenant", "operation", "requests"].into_iter().chain(decisions);
+        let mut table = vec![heads.map(str::to_owned).collect::<Vec<_>>()];
+        for (names, counts) in rows {
+            table.push(names.iter().cloned().chain(cells(counts, &columns)).collect());
+        }
+        writeln!(out)?;
+        print(table, None, 3, out)?;
+    }
+    Ok(())
+}
+
+/// What of the limits was not replayed.
+fn unasked(replayed: &Replayed<'_>, out: &mut impl Write) -> io::Result<()> {
+    let policies = std::iter::once(replayed.loaded).chain(replayed.other.as_ref().map(|other| other.loaded));
+    let bounds = policies.clone().any(|loaded| loaded.policy.bounds_leases());
+    let limits: Vec<&Limit> = policies.flat_map(|loaded| loaded.policy.limits()).collect();
+    let (local, fleet): (Vec<&Limit>, Vec<&Limit>) =
+        limits.into_iter().partition(|limit| matches!(limit.reach, Reach::Local { .. }));
+    if (bounds || !local.is_empty()) && replayed.untimed > 0 {
+        let untimed = output::count(clamped(replayed.untimed), "request");
+        let of = if replayed.untimed == replayed.records { "the capture has no times" } else { "they have no time" };
+        writeln!(out, "\nLimits were not asked for {untimed}: {of}.")?;
+    }
+    if !fleet.is_empty() {
+        let names: BTreeSet<&str> = fleet.iter().map(|limit| &*limit.name).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        writeln!(out, "\nLimits that a service counts were not asked: {}.", names.join(", "))?;
+    }
     Ok(())
 }
 
@@ -139,9 +179,10 @@ fn changes(changes: &Changes, unit: &str, out: &mut impl Write) -> io::Result<()
     let mut kinds: Vec<(&Kind, &Cases)> = changes.kinds.iter().collect();
     kinds.sort_by_key(|(_, cases)| Reverse(cases.count));
     for (kind, cases) in kinds.iter().take(SHOWN) {
-        let fates = [&kind.before, &kind.after].map(|fate| match fate.rule.as_str() {
-            "" => fate.decision.to_owned(),
-            rule => format!("{} by {rule}", fate.decision),
+        let fates = [&kind.before, &kind.after].map(|fate| match (&fate.limit, fate.rule.as_str()) {
+            (Some(limit), _) => format!("{} by limit {limit}", fate.decision),
+            (None, "") => fate.decision.to_owned(),
+            (None, rule) => format!("{} by {rule}", fate.decision),
         });
         let [before, after] = fates;
         writeln!(out, "{} × {} of {}: {before}, then {after}", cases.count, kind.operation, kind.tenant)?;

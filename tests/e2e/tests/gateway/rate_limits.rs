@@ -6,6 +6,7 @@ use e2e::client::Http1Client;
 use e2e::gateway::{Gateway, Setup, in_both_modes, shipped};
 use e2e::message::Message;
 use e2e::request::{REQUEST_ID, Request};
+use e2e::upstream::Answer;
 use serde_json::{Value, json};
 use stack::{Clock, HostMode, until};
 use tokio::task::JoinSet;
@@ -312,4 +313,37 @@ async fn a_clock_that_is_set_in_use_gives_one_burst_at_most() {
         assert_eq!(passed_of(&gateway, &request, BURST + 1).await, passed, "{seconds} s from the system's time");
     }
     gateway.finish().await;
+}
+
+/// A pull pays for what it brings when it is there; the next one waits until that is made up.
+#[tokio::test]
+async fn a_pull_costs_what_it_brings() {
+    let limits = json!([
+        { "name": "messages", "operations": ["pull"], "key": ["group"], "rate": SLOW, "burst": 20, "cost": "messages" },
+        { "name": "bytes", "operations": ["pull"], "key": ["tenant"], "rate": "9/h", "burst": 100, "cost": "bytes" },
+    ]);
+    let setup = |setup: Setup| with_limits(limits.clone())(setup).script(twelve_messages);
+    in_both_modes(setup, async |gateway| {
+        let pull = |group: &str, tenant: &str| {
+            let request = Request::consumer(group, "pull").header("x-dingtalk-mq-appkey", tenant);
+            request.body(r#"{"maxMessages":16}"#)
+        };
+        // 12 of 20, then 12 more although there are but 8.
+        assert!(passes(gateway, &pull("g", "a")).await);
+        assert!(passes(gateway, &pull("g", "b")).await);
+        assert!(!passes(gateway, &pull("g", "c")).await, "4 are owed");
+        // The answer has more than 100 bytes, so the same tenant pulls no more, whatever its group.
+        assert!(!passes(gateway, &pull("h", "a")).await);
+        assert!(passes(gateway, &pull("h", "d")).await);
+        assert_eq!(gateway.count("ackguard_limited_total.limit.messages").await, 1);
+        assert_eq!(gateway.count("ackguard_limited_total.limit.bytes").await, 1);
+    })
+    .await;
+}
+
+fn twelve_messages(_: &Message) -> Answer {
+    let message = |index: u32| json!({ "messageId": format!("m{index}"), "receipt": format!("r{index}"), "body": "x" });
+    let messages: Vec<Value> = (0..12).map(message).collect();
+    let body = json!({ "messages": messages }).to_string().into_bytes();
+    Answer { headers: Vec::new(), body, trailers: Vec::new() }
 }

@@ -4,11 +4,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 
 use e2e::client::Http1Client;
-use e2e::gateway::{Gateway, MODES};
+use e2e::gateway::{Gateway, MODES, Setup, shipped};
+use e2e::request::Request;
 use serde_json::{Value, json};
 use stack::{HostMode, until};
 
-use super::stand::{asking, at_most, fleet, passes, publish, redis, results, service, went_on};
+use super::stand::{add_cluster, asking, at_most, fleet, passes, publish, redis, results, service, went_on};
 
 /// A limit that waits no longer than this.
 fn within(timeout: &str, on_error: &str) -> Value {
@@ -132,5 +133,62 @@ async fn clients_that_leave_while_the_service_is_asked_leave_nothing_behind() {
         assert!(passes(&gateway, "a", 1).await);
         gateway.upstream.forget();
         gateway.end().await;
+    }
+}
+
+/// The limit counts requests, so it is asked when the head is there.
+#[tokio::test]
+async fn a_body_that_comes_while_the_service_is_asked_arrives_whole() {
+    for mode in MODES {
+        let redis = redis().await;
+        let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+        let gateway = asking(mode, &[service.address()], json!([fleet("publish", "reject")])).start().await;
+        let pieces = ["{\"messages\":[", "{\"body\":\"x\"}", "]}"];
+        let request = Request::new("POST", "/tmq/v1/topics/orders/messages").header("x-dingtalk-mq-appkey", "a");
+        let whole = request.chunked_with_trailers(pieces.map(str::as_bytes), "x-trailer: t\r\n");
+        let (start, rest) = whole.split_at(whole.len() - 45);
+        service.hang(true);
+        let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+        client.send(start).await;
+        until("the call", async || (service.calls() > 0).then_some(())).await.unwrap();
+        for piece in rest.chunks(10) {
+            client.send(piece).await;
+            tokio::task::yield_now().await;
+        }
+        service.hang(false);
+        let response = client.response().await;
+        assert_eq!(response.head.status(), 200, "{mode:?}: {response:?}");
+        let received = gateway.upstream.take().await;
+        assert_eq!(received.text(), pieces.concat(), "{mode:?}");
+        assert_eq!(received.trailers.text("x-trailer").as_deref(), Some("t"), "{mode:?}");
+        gateway.finish().await;
+    }
+}
+
+/// A policy that is replaced takes nothing from the requests that wait under it, whether the new one asks a service or not.
+#[tokio::test]
+async fn a_request_that_waits_when_the_policy_changes_is_answered_under_its_own() {
+    let redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+    for (on_error, next) in [("reject", json!([fleet("publish", "reject")])), ("allow", json!([]))] {
+        let bootstrap = shipped("ecds.yaml").host_mode(HostMode::Streamed);
+        let bootstrap = bootstrap.with(|document| add_cluster(document, &[service.address()]));
+        let first = bootstrap.clone().edit_policy(|policy| policy["limits"] = json!([fleet("publish", on_error)]));
+        let second = bootstrap.edit_policy(|policy| policy["limits"] = next.clone());
+        let gateway = Setup::new(HostMode::Streamed).bootstrap(|_| first).start().await;
+        service.hang(true);
+        let before = service.calls();
+        let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+        client.send(&publish("a", 1)).await;
+        until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
+        let updates = "extension_config_discovery.http_filter.ackguard.update_success";
+        let updated = gateway.stat(updates).await;
+        gateway.envoy.deliver(&second).expect("a configuration with ECDS");
+        gateway.envoy.stat_reaches(updates, updated + 1).await.unwrap_or_else(|error| panic!("{error}"));
+        let response = client.response().await;
+        assert_eq!(went_on(&gateway, &response).await, on_error == "allow", "{on_error}");
+        assert_eq!(results(&gateway).await, [0, 0, 1, 0, 0], "{on_error}");
+        service.hang(false);
+        gateway.finish().await;
     }
 }

@@ -1,26 +1,35 @@
 //! One gateway without Envoy: requests judged by the filter's own code, and what it remembers from one to the next.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+mod answers;
+mod memory;
 
 use ackguard::body;
 use ackguard::dialect::{Dialect, Route};
 use ackguard::http::RequestHead;
 use ackguard::judgement::{self, Entry, Guarded, Judgement};
-use ackguard::operation::{Kind, Topic};
+use ackguard::limit::Limiter;
+use ackguard::operation::Topic;
 use ackguard::policy::Policy;
-use ackguard::policy::verdict::Outcome;
-use ackguard::shared_memory::SharedMemory;
+use ackguard::policy::verdict::{Outcome, Refusal};
 use ackguard::subscriptions;
-use ackguard::telemetry::Decision;
 
-/// A gateway with a policy in force.
+use memory::Memory;
+
+/// How often a worker gives back what it has borrowed of a limit and not used, in nanoseconds.
+const SWEEP: u64 = 100_000_000;
+
+/// A gateway with a policy in force, and one worker.
 #[derive(Debug)]
 pub(crate) struct Gateway<'p> {
     policy: &'p Policy,
     /// The index of the roll-out's stage.
     stage: Option<usize>,
     memory: Memory,
+    limiter: Limiter,
+    /// The time, in Unix nanoseconds.
+    now: u64,
+    /// When unused tokens were given back last.
+    swept: u64,
 }
 
 /// What becomes of one request.
@@ -47,7 +56,7 @@ pub(crate) enum Judged<'p> {
 impl<'p> Gateway<'p> {
     /// A gateway that remembers nothing yet.
     pub(crate) fn new(policy: &'p Policy, stage: Option<usize>) -> Self {
-        Gateway { policy, stage, memory: Memory::default() }
+        Gateway { policy, stage, memory: Memory::default(), limiter: Limiter::default(), now: 0, swept: 0 }
     }
 
     /// The policy in force.
@@ -76,18 +85,20 @@ impl<'p> Gateway<'p> {
         Judged::Guarded { guarded, judgement }
     }
 
-    /// Learns from the answer to a request which topic its consumer reads.
-    pub(crate) fn answered(&self, judged: &Judged<'_>, status: u16, answer: &[u8]) {
-        let Judged::Guarded { guarded, judgement } = judged else { return };
-        let Ok(operation) = &judgement.read else { return };
-        let is_success = (200..300).contains(&status);
-        if !self.policy.asks_topic() || operation.kind != Kind::Subscribe || !is_success {
-            return;
+    /// Asks the limits, and the bound of what its group has in flight, for a judged request with this body. `now` is in
+    /// Unix nanoseconds; the gateway's clock does not go back.
+    pub(crate) fn limit(&mut self, judged: &mut Judged<'p>, bytes: &[u8], now: u64) {
+        self.now = self.now.max(now);
+        if self.now - self.swept >= SWEEP {
+            self.swept = self.now;
+            self.limiter.sweep(&self.memory, self.now);
         }
-        if let (Some(group), Some(topic)) = (&operation.group, &operation.topic)
-            && let Some(consumer) = guarded.dialect.subscribed(answer)
-        {
-            subscriptions::remember(&self.memory, &group.0, &consumer.0, &topic.0);
+        if let Judged::Guarded { guarded, judgement } = judged {
+            judgement.ask_limits(self.policy, guarded, &mut self.limiter, &self.memory, || self.now);
+            judgement.ask_in_flight(guarded, bytes, &self.memory, || self.millis());
+            if judgement.is_refused() {
+                judgement.refund_limits(&mut self.limiter, &self.memory, || self.now);
+            }
         }
     }
 
@@ -97,25 +108,8 @@ impl<'p> Gateway<'p> {
     }
 }
 
-/// What a judgement comes to, as the filter counts it.
-pub(crate) fn decision(judgement: &Judgement<'_>) -> Decision {
-    match &judgement.ruling {
-        Some(ruling) => Decision::of(&ruling.verdict.outcome, ruling.set.mode),
-        None => Decision::of(&Outcome::Pass, ackguard::policy::Mode::Enforce),
-    }
-}
-
-/// Envoy's shared data, for one thread.
-#[derive(Debug, Default)]
-struct Memory(RefCell<HashMap<String, Vec<u8>>>);
-
-impl SharedMemory for Memory {
-    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
-        (self.0.borrow().get(key).cloned().unwrap_or_default(), None)
-    }
-
-    fn set(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
-        self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
-        true
-    }
+/// Whether a rule refuses a request, so that no limit is asked.
+pub(crate) fn spares_limits(judgement: &Judgement<'_>) -> bool {
+    let outcome = judgement.ruling.as_ref().map(|ruling| &ruling.verdict.outcome);
+    matches!(outcome, Some(Outcome::Reject(Refusal::Unreadable(_) | Refusal::Setting { .. })))
 }
