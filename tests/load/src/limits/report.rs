@@ -35,7 +35,8 @@ impl Report {
              of the rate | answered within |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );
         for (case, row) in &self.rows {
-            let limit = format!("{}: {}/s, burst {}", case.says, HumanCount(case.rate.into()), case.burst);
+            let (rate, burst) = (HumanCount(case.rate.into()), HumanCount(case.burst.into()));
+            let limit = format!("{}: {rate}/s, burst {burst}", case.says);
             let per_s = |tokens: f64| format!("{}/s", HumanCount(tokens.round() as u64));
             let cells = [
                 limit,
