@@ -12,6 +12,10 @@ use super::exchange::Exchange;
 pub(super) struct Shared(pub(super) Rc<RefCell<Exchange>>);
 
 impl Context for Shared {
+    fn on_done(&mut self) -> bool {
+        self.0.borrow_mut().on_done()
+    }
+
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         self.0.borrow_mut().on_grpc_call_response(token, status, size);
     }
