@@ -1,5 +1,8 @@
 //! What all workers know: key-value memory that outlives a policy. The host's shared data is such a memory.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 /// Key-value memory that all workers share.
 pub trait SharedMemory {
     /// The bytes under `key`, and the version of them that [`SharedMemory::set`] wants back.
@@ -9,6 +12,29 @@ pub trait SharedMemory {
     /// [`SharedMemory::get`] gives for a key that is not there, it only makes the key: false where somebody else made it
     /// meanwhile. There is no write that overwrites what it has not seen.
     fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
+}
+
+/// Such memory for one thread, for what runs without a host.
+#[derive(Debug, Default)]
+pub struct Unshared(RefCell<HashMap<String, (Vec<u8>, u32)>>);
+
+impl SharedMemory for Unshared {
+    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+        match self.0.borrow().get(key) {
+            Some((value, version)) => (value.clone(), Some(*version)),
+            None => (Vec::new(), None),
+        }
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        let mut values = self.0.borrow_mut();
+        let held = values.get(key).map(|(_, held)| *held);
+        if held != version {
+            return false;
+        }
+        values.insert(key.to_owned(), (value.to_vec(), held.map_or(1, |held| held.wrapping_add(1))));
+        true
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,5 @@
 //! The law of requests, through the T-MQ dialect and a policy.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use ackguard::dialect::Dialect;
 use ackguard::http::{Reply, RequestHead};
 use ackguard::judgement::{Effect, Entry, Guarded, Judgement, Ruling, enter, judge};
@@ -11,23 +8,8 @@ use ackguard::operation::{Field, Topic};
 use ackguard::policy::Policy;
 use ackguard::policy::rollout::Side;
 use ackguard::policy::verdict::Outcome;
-use ackguard::shared_memory::SharedMemory;
+use ackguard::shared_memory::Unshared;
 use serde_json::{Map, Value};
-
-/// Shared memory of one thread.
-#[derive(Default)]
-struct Memory(RefCell<HashMap<String, Vec<u8>>>);
-
-impl SharedMemory for Memory {
-    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
-        (self.0.borrow().get(key).cloned().unwrap_or_default(), None)
-    }
-
-    fn set(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
-        self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
-        true
-    }
-}
 
 thread_local! {
     static POLICIES: [Policy; 4] = policies();
@@ -37,7 +19,7 @@ thread_local! {
 /// only tried, and for a candidate.
 fn policies() -> [Policy; 4] {
     let guards = [
-        r#"{"auto_ack":"rewrite"}"#,
+        r#"{"auto_ack":"rewrite","max_in_flight":3}"#,
         r#"{"ack_timeout":{"zero":"reject","short":"reject","long":"reject","missing":"reject"},
             "extend":{"short":"reject","long":"reject"},"max_attempts":{"outside":"reject"},
             "dead_letter":{"missing":"reject"}}"#,
@@ -79,6 +61,7 @@ pub fn request(input: &[u8]) {
         ("x-dingtalk-mq-appkey".to_owned(), method.to_vec()),
     ]);
     let _: Option<_> = Dialect::Tmq.subscribed(body);
+    leases(body);
     POLICIES.with(|policies| {
         for policy in policies {
             let Entry::Guarded(guarded) = enter(policy, &head, |_| None) else { continue };
@@ -89,11 +72,23 @@ pub fn request(input: &[u8]) {
     });
 }
 
+/// What an answer tells of leases is the same in one piece and byte by byte.
+fn leases(answer: &[u8]) {
+    let read = |size: usize| {
+        let (mut reader, mut told) = (Dialect::Tmq.lease_reader(), Vec::new());
+        let mut pieces = answer.chunks(size.max(1));
+        let whole = pieces.all(|piece| reader.push(piece, &mut |change| told.push(change)).is_ok());
+        (whole && reader.end().is_ok(), told)
+    };
+    assert_eq!(read(answer.len()), read(1));
+}
+
 fn judged(policy: &Policy, guarded: &Guarded, side: Side, body: &[u8]) {
     let rejudge = |body| judge(policy, guarded, side, Ok(body), || Some(Topic("able".to_owned())));
     let mut judgement = rejudge(body);
-    let (mut limiter, memory) = (Limiter::default(), Memory::default());
+    let (mut limiter, memory) = (Limiter::default(), Unshared::default());
     judgement.ask_limits(policy, guarded, &mut limiter, &memory, || 1_790_000_000_000_000_000);
+    judgement.ask_in_flight(guarded, body, &memory, || 1_790_000_000_000);
     if let Some(refused) = &judgement.limits.refused
         && let Effect::Answer(reply) = &refused.effect
     {

@@ -1,7 +1,6 @@
 //! One gateway without Envoy: requests judged by the filter's own code, and what it remembers from one to the next.
 
 mod answers;
-mod memory;
 
 use ackguard::body;
 use ackguard::dialect::{Dialect, Route};
@@ -11,9 +10,8 @@ use ackguard::limit::Limiter;
 use ackguard::operation::Topic;
 use ackguard::policy::Policy;
 use ackguard::policy::verdict::{Outcome, Refusal};
+use ackguard::shared_memory::Unshared;
 use ackguard::subscriptions;
-
-use memory::Memory;
 
 /// How often a worker gives back what it has borrowed of a limit and not used, in nanoseconds.
 const SWEEP: u64 = 100_000_000;
@@ -24,7 +22,7 @@ pub(crate) struct Gateway<'p> {
     policy: &'p Policy,
     /// The index of the roll-out's stage.
     stage: Option<usize>,
-    memory: Memory,
+    memory: Unshared,
     limiter: Limiter,
     /// The time, in Unix nanoseconds.
     now: u64,
@@ -56,7 +54,7 @@ pub(crate) enum Judged<'p> {
 impl<'p> Gateway<'p> {
     /// A gateway that remembers nothing yet.
     pub(crate) fn new(policy: &'p Policy, stage: Option<usize>) -> Self {
-        Gateway { policy, stage, memory: Memory::default(), limiter: Limiter::default(), now: 0, swept: 0 }
+        Gateway { policy, stage, memory: Unshared::default(), limiter: Limiter::default(), now: 0, swept: 0 }
     }
 
     /// The policy in force.
