@@ -8,7 +8,7 @@ use e2e::message::Message;
 use e2e::request::{REQUEST_ID, Request};
 use e2e::upstream::Answer;
 use serde_json::{Value, json};
-use stack::{Clock, HostMode, until};
+use stack::{Clock, HostMode, http_connection_manager, until};
 use tokio::task::JoinSet;
 
 /// A rate that brings nothing in while a test runs, so that the burst alone decides.
@@ -346,4 +346,33 @@ fn twelve_messages(_: &Message) -> Answer {
     let messages: Vec<Value> = (0..12).map(message).collect();
     let body = json!({ "messages": messages }).to_string().into_bytes();
     Answer { headers: Vec::new(), body, trailers: Vec::new() }
+}
+
+/// A client is its address, whatever its port. Envoy takes it from `x-forwarded-for` unless it is told that it stands at the
+/// edge.
+#[tokio::test]
+async fn a_client_is_counted_by_its_address() {
+    let limits = json!([{ "name": "all", "operations": ["ack"], "key": ["client"], "rate": SLOW, "burst": 2 }]);
+    let at_the_edge = |edge: bool| {
+        let limits = limits.clone();
+        move |setup: Setup| {
+            with_limits(limits.clone())(setup).bootstrap(|bootstrap| {
+                bootstrap.with(|document| {
+                    http_connection_manager(document, "guarded")["use_remote_address"] = edge.into();
+                })
+            })
+        }
+    };
+    let ack = |address: &str| Request::consumer("g", "ack").header("x-forwarded-for", address).body("{}");
+    in_both_modes(at_the_edge(false), async |gateway| {
+        assert_eq!(passed_of(gateway, &ack("10.1.2.3"), 3).await, 2);
+        assert_eq!(passed_of(gateway, &ack("10.1.2.4"), 3).await, 2);
+        assert_eq!(passed_of(gateway, &ack("2001:db8::1"), 3).await, 2);
+    })
+    .await;
+    in_both_modes(at_the_edge(true), async |gateway| {
+        assert_eq!(passed_of(gateway, &ack("10.1.2.3"), 3).await, 2);
+        assert_eq!(passed_of(gateway, &ack("10.1.2.4"), 3).await, 0, "it is the same machine");
+    })
+    .await;
 }
