@@ -57,13 +57,13 @@ pub(super) const BROKEN: [Broken; 10] = [
         what: "an unknown field",
         put: |bootstrap, _| edited(bootstrap, |policy| policy["defaults"]["dead_leter"] = json!({})),
         faults: &[
-            "defaults.dead_leter: unknown field; expected ack_timeout, extend, auto_ack, max_attempts, dead_letter or undecidable",
+            "defaults.dead_leter: unknown field; expected ack_timeout, extend, auto_ack, max_attempts, dead_letter, max_in_flight or undecidable",
         ],
     },
     Broken {
         what: "a field that is not acted on",
-        put: |bootstrap, _| edited(bootstrap, |policy| policy["defaults"]["max_in_flight"] = json!(1_000)),
-        faults: &["defaults.max_in_flight: this release of AckGuard does not act on it; leave it out"],
+        put: |bootstrap, _| edited(bootstrap, |policy| policy["defaults"]["keepalive"] = json!({})),
+        faults: &["defaults.keepalive: this release of AckGuard does not act on it; leave it out"],
     },
     Broken {
         what: "bounds that cross",
