@@ -81,7 +81,7 @@ impl Owed {
 }
 
 impl<'p> Judgement<'p> {
-    /// What of the request decides which buckets it is charged to. `topic` is where it lives.
+    /// What of the request decides which buckets it is charged to, and how much.
     pub fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
         let read = self.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
         let topic: Option<&Topic> = read.or(guarded.route.topic.as_ref());
