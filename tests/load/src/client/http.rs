@@ -1,6 +1,7 @@
 //! JSON over kept-alive HTTP/1.1 connections. Knows nothing of the protocol's operations.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ const APP_KEY: &str = "x-dingtalk-mq-appkey";
 pub(super) struct Http {
     pool: Pool<HttpConnector, Full<Bytes>>,
     address: SocketAddr,
-    tenant: &'static str,
+    tenant: Arc<str>,
 }
 
 /// A successful answer.
@@ -39,12 +40,12 @@ pub(super) struct Answer {
 }
 
 impl Http {
-    pub(super) fn new(address: SocketAddr, tenant: &'static str) -> Self {
+    pub(super) fn new(address: SocketAddr, tenant: &str) -> Self {
         let mut connector = HttpConnector::new();
         // Requests are small and complete: waiting to fill a packet would be measured as the gateway's latency.
         connector.set_nodelay(true);
         let pool = Pool::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Self { pool, address, tenant }
+        Self { pool, address, tenant: tenant.into() }
     }
 
     pub(super) async fn get(&self, operation: &'static str, path: &str) -> Result<Answer, ClientError> {
@@ -97,7 +98,7 @@ impl Http {
         let request = Request::builder()
             .method(method)
             .uri(&url)
-            .header(APP_KEY, self.tenant)
+            .header(APP_KEY, &*self.tenant)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|source| no_answer(source.into()))?;
