@@ -1,6 +1,5 @@
 //! A span of one request.
 
-use http::StatusCode;
 use opentelemetry::trace::{Span as _, Status};
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::trace::Span as SdkSpan;
@@ -30,8 +29,8 @@ impl Span {
         self.set(attribute::ERROR_TYPE, code);
     }
 
-    /// Notes how the request was answered.
-    pub fn answered(&mut self, status: StatusCode) {
-        self.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()));
+    /// Notes the HTTP status that the request was answered with.
+    pub fn answered(&mut self, status: u16) {
+        self.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status));
     }
 }
