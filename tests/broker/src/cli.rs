@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use spans::Endpoint;
 
 use crate::clock::Millis;
 use crate::config::{ClientTimeouts, Config, DiskConfig, StorageConfig};
@@ -124,6 +125,10 @@ struct Serve {
     /// host:port that routes tell instead of the address listened on
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
+
+    /// Send a span of each request to the OpenTelemetry collector at this address, by OTLP over gRPC
+    #[arg(long, value_name = "http://HOST:PORT", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    otlp: Option<Endpoint>,
 
     /// Seed of the faults' chances
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -295,6 +300,7 @@ impl Serve {
             max_body_bytes: self.max_body as usize,
             storage: self.disk.config(self.memory),
             advertise: self.advertise,
+            otlp: self.otlp,
         })
     }
 }

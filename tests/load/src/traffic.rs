@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spans::Spans;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
@@ -49,6 +50,8 @@ pub struct TrafficOptions {
     pub max_reconsume_times: u32,
     /// What the messages are, and the work that they make.
     pub workload: Workload,
+    /// What traces the requests of producer and consumers, if they are.
+    pub spans: Option<Spans>,
 }
 
 /// A session that came to its end.
@@ -90,7 +93,7 @@ pub async fn traffic(options: &TrafficOptions, mut observe: impl FnMut(Result<Se
 /// One session. `next_message` is the number of the first message that it publishes, and then of the next one's.
 async fn session(options: &TrafficOptions, next_message: &mut u64) -> Result<Session, SessionError> {
     let gateway = resolve(&options.gateway).await?;
-    let client = Client::of_tenant(gateway, &options.tenant, Arc::new(Latencies::new()));
+    let client = Client::of_tenant(gateway, &options.tenant, Arc::new(Latencies::new())).traced(options.spans.clone());
     Ok(attend(options, &client, next_message).await?)
 }
 

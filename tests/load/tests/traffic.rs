@@ -26,6 +26,7 @@ fn options(gateway: SocketAddr, ack_timeout: Duration) -> TrafficOptions {
         ack_timeout,
         max_reconsume_times: 3,
         workload: Workload::new(7, Duration::from_millis(1)..=Duration::from_millis(5)).unwrap(),
+        spans: None,
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 use indicatif::HumanCount;
+use spans::Spans;
 use stack::{Bootstrap, Broker, BrokerOptions, Envoy, Ports, Semantics, Workers};
-use tmq_load::address::{UnknownAddress, resolve};
+use tmq_load::address::resolve;
 use tmq_load::cpu::Watched;
 use tmq_load::incident::{Endpoints, Incident, IncidentError, IncidentOptions};
 use tmq_load::progress::Progress;
@@ -16,6 +17,8 @@ use tmq_load::report::Report;
 use tmq_load::verdict::{Deviation, deviations};
 use tmq_load::workload::{EmptyWorkRange, Workload};
 use tmq_load::{output, table};
+
+use super::traced::{self, Traced};
 
 /// Envoy's workers: with one alone, nothing would show that a subscribe and its acks may meet different ones.
 const WORKERS: Workers = Workers(2);
@@ -55,6 +58,8 @@ pub(crate) struct Args {
     /// Where result.json and report.html go.
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     out: PathBuf,
+    #[command(flatten)]
+    traced: Traced,
 }
 
 /// A stack that runs already, whose broker has the semantics that lose messages and has not seen the incident before.
@@ -78,18 +83,13 @@ struct Running {
 /// Where the stack does not start, a run does not end, a file cannot be written, or the truth is another one.
 pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let options = args.options()?;
-    let (incident, policy) = match &args.running {
-        Some(running) => (replay(running.endpoints().await?, options, &[]).await?, None),
-        None => {
-            let bootstrap = Bootstrap::load("static.yaml")?;
-            let policy = serde_saphyr::to_string(&bootstrap.current_policy())?;
-            let (broker, envoy) = start(bootstrap, args.semantics).await?;
-            let endpoints = Endpoints { bare: envoy.bare(), guarded: envoy.guarded(), admin: broker.admin() };
-            let processes =
-                [Watched { name: "envoy", pid: envoy.pid() }, Watched { name: "broker", pid: broker.pid() }];
-            (replay(endpoints, options, &processes).await?, Some(policy))
-        }
+    let spans = args.traced.spans()?;
+    let replayed = match &args.running {
+        Some(running) => running.replay(options, spans.as_ref()).await,
+        None => replay_alone(&args, options, spans.as_ref()).await,
     };
+    traced::end(spans).await;
+    let Replayed { incident, policy } = replayed?;
 
     let deviations = deviations(&incident.result());
     let report = Report { incident: &incident, policy: policy.as_deref(), deviations: &deviations };
@@ -107,39 +107,52 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Both runs, and what the guarded gateway's policy was, where that is known.
+struct Replayed {
+    incident: Incident,
+    policy: Option<String>,
+}
+
+/// Replays through a stack that is there for this alone.
+async fn replay_alone(args: &Args, options: IncidentOptions, spans: Option<&Spans>) -> anyhow::Result<Replayed> {
+    let bootstrap = Bootstrap::load("static.yaml")?;
+    let policy = serde_saphyr::to_string(&bootstrap.current_policy())?;
+    let (broker, envoy) = start(bootstrap, args.semantics, args.traced.of_broker()).await?;
+    let endpoints = Endpoints { bare: envoy.bare(), guarded: envoy.guarded(), admin: broker.admin() };
+    let processes = [Watched { name: "envoy", pid: envoy.pid() }, Watched { name: "broker", pid: broker.pid() }];
+    Ok(Replayed { incident: replay(endpoints, options, &processes, spans).await?, policy: Some(policy) })
+}
+
 /// Both runs, shown as they go on.
 async fn replay(
     endpoints: Endpoints,
     options: IncidentOptions,
     processes: &[Watched],
+    spans: Option<&Spans>,
 ) -> Result<Incident, IncidentError> {
     let mut progress = Progress::new(options.messages);
-    Incident::replay(endpoints, options, processes, |side, sample| progress.observe(side, sample)).await
+    Incident::replay(endpoints, options, processes, spans, |side, sample| progress.observe(side, sample)).await
 }
 
 /// The broker, and Envoy before it, on the ports that the environment names.
-async fn start(bootstrap: Bootstrap, semantics: Semantics) -> anyhow::Result<(Broker, Envoy)> {
+async fn start(bootstrap: Bootstrap, semantics: Semantics, arguments: Vec<String>) -> anyhow::Result<(Broker, Envoy)> {
     let ports = Ports::from_env(|name| std::env::var(name).ok())?;
     ports.check_free()?;
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let options = BrokerOptions {
-        semantics,
-        listen: local(ports.broker),
-        admin: local(ports.broker_admin),
-        ..BrokerOptions::default()
-    };
+    let options = BrokerOptions { semantics, listen: local(ports.broker), admin: local(ports.broker_admin), arguments };
     let broker = Broker::start(options).await?;
     let envoy = Envoy::start(bootstrap.ports(&ports), WORKERS).await?;
     Ok((broker, envoy))
 }
 
 impl Running {
-    async fn endpoints(&self) -> Result<Endpoints, UnknownAddress> {
-        Ok(Endpoints {
+    async fn replay(&self, options: IncidentOptions, spans: Option<&Spans>) -> anyhow::Result<Replayed> {
+        let endpoints = Endpoints {
             bare: resolve(&self.bare).await?,
             guarded: resolve(&self.guarded).await?,
             admin: resolve(&self.admin).await?,
-        })
+        };
+        Ok(Replayed { incident: replay(endpoints, options, &[], spans).await?, policy: None })
     }
 }
 

@@ -3,7 +3,11 @@
 pub(crate) mod bench;
 pub(crate) mod incident;
 pub(crate) mod limits;
+<<<<<<< HEAD
 pub(crate) mod traffic;
+=======
+mod traced;
+>>>>>>> otlp
 
 use clap::{Parser, Subcommand};
 

@@ -7,6 +7,8 @@ use tmq_load::client::TENANT;
 use tmq_load::traffic::{Session, SessionError, TrafficOptions, traffic};
 use tmq_load::workload::Workload;
 
+use super::traced::Traced;
+
 /// The options of the traffic.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -56,6 +58,8 @@ pub(crate) struct Args {
     /// A file that is written after each session without a fault: its age tells whether all is well.
     #[arg(long, value_name = "FILE")]
     alive: Option<PathBuf>,
+    #[command(flatten)]
+    traced: Traced,
 }
 
 /// Makes traffic as `args` say, for ever.
@@ -111,6 +115,7 @@ impl Args {
             ack_timeout: self.ack_timeout,
             max_reconsume_times: self.max_reconsume_times,
             workload: Workload::new(self.seed, self.work_min..=self.work_max)?,
+            spans: self.traced.spans()?,
         })
     }
 }
