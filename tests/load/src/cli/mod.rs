@@ -3,11 +3,8 @@
 pub(crate) mod bench;
 pub(crate) mod incident;
 pub(crate) mod limits;
-<<<<<<< HEAD
-pub(crate) mod traffic;
-=======
 mod traced;
->>>>>>> otlp
+pub(crate) mod traffic;
 
 use clap::{Parser, Subcommand};
 
