@@ -103,14 +103,19 @@ impl Bucket {
         self.lent.iter().fold(0, |sum, lent| sum.saturating_add(*lent))
     }
 
-    /// Lets time pass: the debt goes down, though never under what is lent.
+    /// Lets time pass: the debt goes down, though never under what is lent. What is lent may have been used until the
+    /// moment in which it lapses, so it is owed until then, and goes down from there.
     pub(super) fn drain(&mut self, passed: &Passed) {
-        match passed.epochs {
-            0 => {}
-            1 => self.lent = [0, self.lent[0]],
-            _ => self.lent = [0, 0],
-        }
-        self.debt = self.debt.saturating_sub(passed.ticks).max(self.outstanding());
+        let before = self.outstanding();
+        let [lent, _] = self.lent;
+        let [since_first, since_second] = passed.since_epochs;
+        let (lent_after, lapsed) = match passed.epochs {
+            0 => (self.lent, 0),
+            1 => ([0, lent], before.saturating_sub(since_first)),
+            _ => ([0, 0], before.saturating_sub(since_first).max(lent.saturating_sub(since_second))),
+        };
+        self.lent = lent_after;
+        self.debt = self.debt.saturating_sub(passed.ticks).max(lapsed).max(self.outstanding());
     }
 
     /// Goes over to other terms, as full in proportion as it was.
@@ -169,6 +174,8 @@ pub(super) struct Passed {
     pub(super) ticks: Ticks,
     /// How many epochs began.
     epochs: u64,
+    /// How long ago the first of them began, and the second.
+    since_epochs: [Ticks; 2],
     /// The time from which on the next one counts.
     pub(super) seen: u64,
     /// Whether the clock was set back.
@@ -180,10 +187,16 @@ impl Passed {
     /// time goes on from there; loans have lapsed, since nobody can tell their age.
     pub(super) fn between(seen: u64, now: u64) -> Passed {
         if now < seen && seen - now <= OUT_OF_STEP {
-            return Passed { ticks: 0, epochs: 0, seen, set_back: false };
+            return Passed { ticks: 0, epochs: 0, since_epochs: [0, 0], seen, set_back: false };
         }
-        let ticks = now.saturating_sub(seen).saturating_mul(PER_NANOSECOND);
-        let epochs = epoch(now).checked_sub(epoch(seen)).unwrap_or(u64::MAX);
-        Passed { ticks, epochs, seen: now, set_back: now < seen }
+        let since = |time: u64| now.saturating_sub(time).saturating_mul(PER_NANOSECOND);
+        let begins = |later: u64| epoch(seen).saturating_add(later).saturating_mul(EPOCH);
+        Passed {
+            ticks: since(seen),
+            epochs: epoch(now).checked_sub(epoch(seen)).unwrap_or(u64::MAX),
+            since_epochs: [since(begins(1)), since(begins(2))],
+            seen: now,
+            set_back: now < seen,
+        }
     }
 }

@@ -37,6 +37,42 @@ fn charge<'p>(limit: &'p Limit, tenant: &str, cost: u64) -> Charge<'p> {
     Charge::of(limit, &facts).expect("a local limit for every operation")
 }
 
+/// Asks for one token after the other until there is none; how many there were.
+fn drain(limiter: &mut Limiter, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) -> u64 {
+    let mut count = 0;
+    while let Answer::Paid(_) = limiter.ask(memory, std::slice::from_ref(charge), now) {
+        count += charge.cost;
+    }
+    count
+}
+
+/// Shared memory that counts how often it is read.
+#[derive(Default)]
+struct Counted(Memory, Cell<u32>);
+
+impl SharedMemory for Counted {
+    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+        self.1.set(self.1.get() + 1);
+        self.0.get(key)
+    }
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        self.0.set(key, value, version)
+    }
+}
+
+/// How many tokens of a charge a worker has in hand.
+fn in_hand(limiter: &Limiter, charge: &Charge<'_>, now: u64) -> u64 {
+    let (mut limiter, memory) = (limiter.clone(), Counted::default());
+    let mut count = 0;
+    loop {
+        limiter.ask(&memory, std::slice::from_ref(charge), now);
+        if memory.1.get() > 0 {
+            return count;
+        }
+        count += charge.cost;
+    }
+}
+
 /// What was let through, and when.
 #[derive(Default)]
 struct Passed(Vec<(u64, u64)>);
@@ -67,6 +103,9 @@ impl Passed {
 enum Step {
     /// Time passes, in microseconds.
     Wait(u64),
+    /// A worker asks so often for one token, and for all that it has borrowed just before that lapses. Just after,
+    /// another asks for one token after the other until there is none.
+    Lapse { worker: usize, times: u64, other: usize },
     /// A worker asks so often in a row.
     Ask { worker: usize, cost: u64, times: u64 },
     /// A worker's tick.
@@ -79,6 +118,7 @@ fn steps(workers: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => prop_oneof![0..2_000_u64, 0..80_000_u64, 0..3_000_000_u64].prop_map(Step::Wait),
         8 => (0..workers, 1..20_u64, 1..12_u64).prop_map(|(worker, cost, times)| Step::Ask { worker, cost, times }),
+        1 => (0..workers, 1..200_u64, 0..workers).prop_map(|(worker, times, other)| Step::Lapse { worker, times, other }),
         2 => (0..workers).prop_map(Step::Sweep),
         1 => (0..workers).prop_map(Step::Trap),
     ];
@@ -102,6 +142,19 @@ proptest! {
         for step in steps {
             match step {
                 Step::Wait(micros) => now += micros * 1_000,
+                Step::Lapse { worker, times, other } => {
+                    let (one, limiter) = (charge(&limit, "a", 1), &mut limiters[worker % workers]);
+                    let mut ask = |limiter: &mut Limiter, times: u64, now: u64| {
+                        let answers = (0..times).map(|_| limiter.ask(&memory, std::slice::from_ref(&one), now));
+                        passed.0.push((now, answers.filter(|answer| matches!(answer, Answer::Paid(_))).count() as u64));
+                    };
+                    ask(limiter, times, now);
+                    now = (now / SECOND + 2) * SECOND - 1;
+                    let borrowed = in_hand(limiter, &one, now);
+                    ask(limiter, borrowed, now);
+                    now += 2;
+                    passed.0.push((now, drain(&mut limiters[other % workers], &memory, &one, now)));
+                }
                 Step::Ask { worker, cost, times } => for _ in 0..times {
                     let answer = limiters[worker % workers].ask(&memory, &[charge(&limit, "a", cost)], now);
                     if let Answer::Paid(_) = answer {
@@ -152,13 +205,7 @@ proptest! {
         let memory = Memory::default();
         let limit = limit("all", rate, 50);
         let mut limiter = Limiter::default();
-        let drain = |limiter: &mut Limiter, now: u64| {
-            let mut count = 0;
-            while let Answer::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", 1)], now) {
-                count += 1;
-            }
-            count
-        };
+        let drain = |limiter: &mut Limiter, now: u64| drain(limiter, &memory, &charge(&limit, "a", 1), now);
         prop_assert_eq!(drain(&mut limiter, START), 50);
         let set_back = START - back * MILLISECOND;
         prop_assert_eq!(drain(&mut limiter, set_back), 0);
@@ -239,18 +286,35 @@ proptest! {
 }
 
 #[test]
-fn a_hot_key_asks_shared_memory_seldom() {
-    struct Counted(Memory, Cell<u32>);
-    impl SharedMemory for Counted {
-        fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
-            self.1.set(self.1.get() + 1);
-            self.0.get(key)
-        }
-        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-            self.0.set(key, value, version)
-        }
+fn a_loan_that_lapses_counts_as_used_at_that_moment() {
+    let (memory, limit) = (Memory::default(), limit("all", 1_000, 1_000));
+    let (one, epoch) = (charge(&limit, "a", 1), START / SECOND * SECOND);
+    let (mut limiter, mut passed) = (Limiter::default(), Passed::default());
+    let mut use_one = |limiter: &mut Limiter, now: u64| {
+        assert!(matches!(limiter.ask(&memory, std::slice::from_ref(&one), now), Answer::Paid(_)));
+        passed.0.push((now, 1));
+    };
+    let borrowed = epoch + 951 * MILLISECOND;
+    while in_hand(&limiter, &one, borrowed) < 50 {
+        use_one(&mut limiter, borrowed);
     }
-    let memory = Counted(Memory::default(), Cell::new(0));
+    // It is in use all the time, so it does not go back.
+    for count in 1..=11 {
+        use_one(&mut limiter, borrowed + count * 90 * MILLISECOND);
+    }
+    let last = epoch + 2 * SECOND - MILLISECOND / 10;
+    assert_eq!(in_hand(&limiter, &one, last), 39);
+    for _ in 0..39 {
+        use_one(&mut limiter, last);
+    }
+    let lapsed = epoch + 2 * SECOND + 1_000;
+    passed.0.push((lapsed, drain(&mut Limiter::default(), &memory, &one, lapsed)));
+    assert!(passed.most_over(1_000, 1_000) <= 0, "{} passed", passed.sum());
+}
+
+#[test]
+fn a_hot_key_asks_shared_memory_seldom() {
+    let memory = Counted::default();
     let limit = limit("all", 10_000, 20_000);
     let mut limiter = Limiter::default();
     for request in 0..10_000 {
@@ -301,13 +365,7 @@ fn idle_tokens_go_back_to_the_bucket() {
 fn a_changed_limit_finds_its_buckets_as_full_in_proportion_as_they_were() {
     let memory = Memory::default();
     let mut limiter = Limiter::default();
-    let pass = |limiter: &mut Limiter, limit: &Limit, now: u64| {
-        let mut count = 0;
-        while let Answer::Paid(_) = limiter.ask(&memory, &[charge(limit, "a", 1)], now) {
-            count += 1;
-        }
-        count
-    };
+    let pass = |limiter: &mut Limiter, limit: &Limit, now: u64| drain(limiter, &memory, &charge(limit, "a", 1), now);
     let old = limit("all", 1, 100);
     for _ in 0..75 {
         limiter.ask(&memory, &[charge(&old, "a", 1)], START);
