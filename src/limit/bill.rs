@@ -77,13 +77,16 @@ impl Limit {
     }
 }
 
-/// The name of the limit and the values of its key, each with an end that stands in no text.
+/// Ends each text of a key. It stands in no text.
+pub(super) const END: u8 = 0xFF;
+
+/// The name of the limit and the values of its key, each with its end.
 fn key(limit: &Limit, facts: &Facts<'_>) -> Vec<u8> {
     let texts = || core::iter::once(&*limit.name).chain(limit.key.iter().map(|key| facts.value(*key)));
     let mut bytes = Vec::with_capacity(texts().map(|text| text.len() + 1).sum());
     for text in texts() {
         bytes.extend_from_slice(text.as_bytes());
-        bytes.push(0xFF);
+        bytes.push(END);
     }
     bytes
 }

@@ -93,9 +93,19 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket that nobody has asked before, with the debt that its ledger may have forgotten.
-    pub(super) fn new(terms: Terms, forgotten: Ticks) -> Bucket {
-        Bucket { debt: forgotten, fill: terms.fill(), lent: [0, 0] }
+    /// A bucket that nobody has asked before.
+    pub(super) fn new(terms: Terms) -> Bucket {
+        Bucket { debt: 0, fill: terms.fill(), lent: [0, 0] }
+    }
+
+    /// What it is to begin with again where nothing else is remembered of it. What is lent may be used until it lapses,
+    /// and is owed from then on.
+    pub(super) fn forgotten(&self) -> Bucket {
+        let debt = match self.outstanding() {
+            0 => self.debt,
+            _ => self.debt.saturating_add(2 * EPOCH * PER_NANOSECOND),
+        };
+        Bucket { debt, fill: self.fill, lent: [0, 0] }
     }
 
     /// What is lent and may still be used.
@@ -118,9 +128,9 @@ impl Bucket {
         self.debt = self.debt.saturating_sub(passed.ticks).max(lapsed).max(self.outstanding());
     }
 
-    /// Goes over to other terms, as full in proportion as it was.
-    pub(super) fn adopt(&mut self, terms: Terms) {
-        let (old, new) = (self.fill, terms.fill());
+    /// Goes over to terms by which it takes so long to fill, as full in proportion as it was.
+    pub(super) fn adopt(&mut self, new: Ticks) {
+        let old = self.fill;
         if old == new {
             return;
         }
