@@ -24,6 +24,8 @@ const LOAN_SHARE: u64 = 16;
 const SOON: u64 = 200_000_000;
 /// A loan that was not used for so long, in nanoseconds, goes back.
 const IDLE: u64 = 100_000_000;
+/// A worker refuses a key from its own memory for so long at most, in nanoseconds: another may put tokens back meanwhile.
+const BAR: u64 = 1_000_000_000;
 
 /// What went otherwise than it should while limits were asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,11 +76,12 @@ struct Loan {
     asked: u64,
     /// When it was used last.
     touched: u64,
-    /// Until when the bucket is known to have too little.
+    /// When the bucket is known to have too little.
     bar: Option<Bar>,
 }
 
-/// The bucket has less than `cost` until a time, whoever asks: nothing is lent that could come back earlier.
+/// The bucket has less than `cost` until a time, whoever asks: nothing is lent that could come back earlier. Only what a
+/// refused request had paid can.
 #[derive(Clone, Copy, Debug)]
 struct Bar {
     cost: u64,
@@ -129,7 +132,10 @@ impl Limiter {
                 }
                 // What came from a loan that has been settled since is lost.
                 (Paid::Loan, _) => {}
-                (Paid::Bucket, _) => {
+                (Paid::Bucket, loan) => {
+                    if let Some(loan) = loan {
+                        loan.bar = None;
+                    }
                     self.change(memory, charge, now, |bucket, _| {
                         bucket.refund(cost);
                         Change::Keep(())
@@ -164,7 +170,7 @@ impl Limiter {
         }
     }
 
-    /// Whether the worker has loans to give back or waiting times to forget.
+    /// Whether the worker has neither loans to give back nor waiting times to forget.
     pub fn is_idle(&self) -> bool {
         self.loans.is_empty()
     }
@@ -303,8 +309,9 @@ impl Loan {
 impl Bar {
     /// Why a charge has to wait, as long as this bars it.
     fn holds(self, cost: u64, now: u64) -> Option<Throttle> {
-        let bars = cost >= self.cost && (self.from..self.until).contains(&now);
-        let left = (self.until - now.min(self.until)).div_ceil(1_000_000);
+        let until = self.until.min(self.from.saturating_add(BAR));
+        let bars = cost >= self.cost && (self.from..until).contains(&now);
+        let left = self.until.saturating_sub(now).div_ceil(1_000_000);
         bars.then(|| Throttle::Wait { wait: Millis(i64::try_from(left).unwrap_or(i64::MAX)), left: self.left })
     }
 }

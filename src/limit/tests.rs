@@ -217,38 +217,79 @@ proptest! {
     }
 }
 
+/// So many tenants whose buckets stand in the same slot.
+fn of_one_slot(limit: &Limit, tenant: &dyn Fn(usize) -> String, count: usize) -> Vec<String> {
+    let place = |index: usize| crate::hash::Hash::default().with(&charge(limit, &tenant(index), 1).key).finish() % 512;
+    (0..).filter(|index| place(*index) == place(0)).take(count).map(tenant).collect()
+}
+
+/// What happens to the keys of one slot.
+#[derive(Clone, Debug)]
+enum Crowded {
+    /// Time passes, in microseconds.
+    Wait(u64),
+    /// A worker asks for a key so often in a row.
+    Ask { worker: usize, key: usize, cost: u64, times: u64 },
+    /// A worker asks for three quarters of each key's burst.
+    Crowd(usize),
+    /// All workers ask for one token of a key after the other until there is none.
+    Drain(usize),
+}
+
+fn crowded() -> impl Strategy<Value = Crowded> {
+    // A few keys are busy.
+    let key = || prop_oneof![0..3_usize, 0..40_usize];
+    prop_oneof![
+        4 => prop_oneof![0..400_u64, 0..80_000_u64, 0..900_000_u64].prop_map(Crowded::Wait),
+        6 => (0..3_usize, key(), 1..10_u64, 1..40_u64)
+            .prop_map(|(worker, key, cost, times)| Crowded::Ask { worker, key, cost, times }),
+        1 => (0..3_usize).prop_map(Crowded::Crowd),
+        2 => key().prop_map(Crowded::Drain),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn however_many_keys_there_are_each_is_held_to_its_limit(
-        asks in prop::collection::vec((0..400_usize, 1..10_u64, 0..400_u64), 1..2_000),
+        (rate, burst) in prop_oneof![Just((20, 10)), (500..20_000_u64, 100..800_u64)],
+        steps in prop::collection::vec(crowded(), 1..400),
     ) {
         // Long names, so that few buckets fit into a slot and each is forgotten again and again.
         let tenant = |index: usize| format!("{index:05}{}", "x".repeat(235));
         let memory = Memory::default();
-        let limit = limit("each", 20, 10);
-        let mut limiter = Limiter::default();
+        let limit = limit("each", rate, burst);
+        let tenants = of_one_slot(&limit, &tenant, 40);
+        let charge = |index: usize, cost: u64| charge(&limit, &tenants[index], cost);
+        let mut limiters = vec![Limiter::default(); 3];
         let mut now = START;
-        let mut passed: Vec<Passed> = (0..400).map(|_| Passed::default()).collect();
-        // The keys of one slot only: those that hash to the same.
-        let place = |index: usize| {
-            crate::hash::Hash::default().with(&charge(&limit, &tenant(index), 1).key).finish() % 512
-        };
-        let slot: Vec<usize> = (0..16_000).filter(|index| place(*index) == place(0)).take(40).collect();
-        for (index, cost, micros) in asks {
-            now += micros * 1_000;
-            let index = index % slot.len();
-            let ask = [charge(&limit, &tenant(slot[index]), cost)];
-            if let Answer::Paid(_) = limiter.ask(&memory, &ask, now) {
-                passed[index].0.push((now, cost));
+        let mut passed: Vec<Passed> = (0..40).map(|_| Passed::default()).collect();
+        for step in steps {
+            match step {
+                Crowded::Wait(micros) => now += micros * 1_000,
+                Crowded::Ask { worker, key, cost, times } => for _ in 0..times {
+                    if let Answer::Paid(_) = limiters[worker].ask(&memory, &[charge(key, cost)], now) {
+                        passed[key].0.push((now, cost));
+                    }
+                },
+                Crowded::Crowd(worker) => for (key, passed) in passed.iter_mut().enumerate() {
+                    for _ in 0..3 {
+                        if let Answer::Paid(_) = limiters[worker].ask(&memory, &[charge(key, burst / 4)], now) {
+                            passed.0.push((now, burst / 4));
+                        }
+                    }
+                },
+                Crowded::Drain(key) => for limiter in &mut limiters {
+                    passed[key].0.push((now, drain(limiter, &memory, &charge(key, 1), now)));
+                },
             }
         }
         for passed in &passed {
-            prop_assert!(passed.most_over(20, 10) <= 0);
+            prop_assert!(passed.most_over(rate, burst) <= 0);
         }
         let values = memory.values.borrow();
-        prop_assert_eq!(values.len(), 1);
+        prop_assert!(values.len() <= 1);
         prop_assert!(values.values().all(|(slot, _)| slot.len() <= 4_096));
     }
 
@@ -338,6 +379,30 @@ fn who_is_refused_asks_shared_memory_no_more_until_there_may_be_something() {
     memory.values.borrow_mut().clear();
     assert_eq!(ask(START + 40 * MILLISECOND), wait(in_ms(60)), "from memory of its own");
     assert!(matches!(ask(START + 100 * MILLISECOND), Answer::Paid(_)));
+}
+
+#[test]
+fn what_is_put_back_is_there_at_once_for_its_worker_and_within_a_second_for_the_others() {
+    let memory = Memory::default();
+    let limit = limit("all", 1, 1);
+    let limit =
+        Limit { reach: Reach::Local { rate: Rate { tokens: 10, period: Millis(3_600_000) }, burst: 1 }, ..limit };
+    let charges = [charge(&limit, "a", 1)];
+    let mut limiters = [Limiter::default(), Limiter::default()];
+    let waits = |answer: Answer, wait: i64| {
+        assert_eq!(answer, Answer::Refused { index: 0, throttle: Throttle::Wait { wait: Millis(wait), left: 0 } });
+    };
+    let Answer::Paid(paid) = limiters[0].ask(&memory, &charges, START) else { panic!() };
+    for limiter in &mut limiters {
+        waits(limiter.ask(&memory, &charges, START), 360_000);
+        // From memory, and still with the whole time.
+        waits(limiter.ask(&Memory::default(), &charges, START + 999 * MILLISECOND), 359_001);
+    }
+    let now = START + SECOND;
+    limiters[0].refund(&memory, &charges, &paid, now);
+    let Answer::Paid(paid) = limiters[0].ask(&memory, &charges, now) else { panic!("it is there again") };
+    limiters[0].refund(&memory, &charges, &paid, now);
+    assert!(matches!(limiters[1].ask(&memory, &charges, now), Answer::Paid(_)));
 }
 
 #[test]
@@ -445,6 +510,33 @@ fn bytes_that_are_no_slot_are_an_empty_one() {
         // Whatever it says, it is read without harm, and written whole again.
         Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], START + 100_000 * SECOND);
     }
+}
+
+#[test]
+fn what_a_slow_limit_forgets_does_not_weigh_on_a_quick_one() {
+    // Their slots are the same.
+    let (slow, quick) = (limit("slow", 1, 1), limit("quick-16", 10, 5));
+    let slow = Limit { reach: Reach::Local { rate: Rate { tokens: 1, period: Millis(3_600_000) }, burst: 1 }, ..slow };
+    let memory = Memory::default();
+    let mut limiter = Limiter::default();
+    for tenant in 0..60_000 {
+        limiter.ask(&memory, &[charge(&slow, &format!("tenant-{tenant}"), 1)], START);
+    }
+    let slots = memory.values.borrow().len();
+    assert!(limiter.trouble().evicted > 400);
+    for tenant in 0..500 {
+        let tenant = format!("tenant-{tenant}");
+        assert!(matches!(limiter.ask(&memory, &[charge(&quick, &tenant, 1)], START), Answer::Paid(_)), "{tenant}");
+    }
+    assert_eq!(memory.values.borrow().len(), slots, "the same slots");
+    // A newcomer of the slow limit finds nothing where another was forgotten.
+    let refused = |limit: &Limit| {
+        let ask = |tenant: usize| [charge(limit, &format!("new-{tenant}"), 1)];
+        (0..100)
+            .filter(|tenant| matches!(Limiter::default().ask(&memory, &ask(*tenant), START), Answer::Refused { .. }))
+            .count()
+    };
+    assert_eq!((refused(&slow) > 90, refused(&quick)), (true, 0));
 }
 
 #[test]
