@@ -1,7 +1,8 @@
 //! One bucket, by the generic cell rate algorithm: not tokens are kept but the time that it takes to fill up, the debt.
 //! A token costs the time in which one comes in, and the debt goes down by the time that passes.
 //!
-//! Times are in [`Ticks`], 65,536ths of a nanosecond: a token of an odd rate costs no whole number of nanoseconds.
+//! Times are in [`Ticks`], 65,536ths of a nanosecond. A token costs a whole number of them, rounded up: a rate is exact, or
+//! too low by at most its 65,536th part at the greatest, and by less the lower it is.
 
 use crate::operation::Millis;
 use crate::policy::limit::Rate;
@@ -33,8 +34,8 @@ pub(super) fn is_good(taken: u64, now: u64) -> bool {
 /// How fast a bucket fills, and how much it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    tokens: u64,
-    period: u64,
+    /// The time in which one token comes in.
+    token: Ticks,
     burst: u64,
 }
 
@@ -43,7 +44,7 @@ impl Terms {
     pub fn new(rate: Rate, burst: u64) -> Terms {
         let period = u64::try_from(rate.period.0).unwrap_or(1).max(1);
         let period = period.saturating_mul(NANOSECONDS_PER_MILLISECOND).saturating_mul(PER_NANOSECOND);
-        Terms { tokens: rate.tokens.max(1), period, burst: burst.max(1) }
+        Terms { token: period.div_ceil(rate.tokens.max(1)), burst: burst.max(1) }
     }
 
     /// The tokens that the bucket holds when it is full.
@@ -53,19 +54,18 @@ impl Terms {
 
     /// The time in which so many tokens come in.
     pub(super) fn cost(self, tokens: u64) -> Ticks {
-        let cost = (u128::from(tokens) * u128::from(self.period)).div_ceil(u128::from(self.tokens));
-        Ticks::try_from(cost).unwrap_or(Ticks::MAX)
+        self.token.saturating_mul(tokens)
     }
 
-    /// The time in which the whole bucket fills. One tick a token is added, by which each may have been rounded up.
+    /// The time in which the whole bucket fills.
     pub(super) fn fill(self) -> Ticks {
-        self.cost(self.burst).saturating_add(self.burst)
+        self.cost(self.burst)
     }
 
     /// The tokens that come in within a time.
     pub(super) fn within(self, ticks: Ticks) -> u64 {
-        let tokens = u128::from(ticks) * u128::from(self.tokens) / u128::from(self.period.max(1));
-        u64::try_from(tokens).unwrap_or(u64::MAX)
+        // A period is at least a tick, and so is its part, rounded up.
+        ticks.checked_div(self.token).unwrap_or(u64::MAX)
     }
 }
 

@@ -291,8 +291,8 @@ impl Loan {
     /// Accounts for it to the bucket that it came from, whose slot has come to the time `seen`.
     fn settle(&self, bucket: &mut Bucket, seen: u64) {
         let Some(age) = epoch(seen).checked_sub(self.taken) else { return };
-        let lent = self.terms.cost(self.used.saturating_add(self.tokens));
-        bucket.settle(age, lent, lent.saturating_sub(self.terms.cost(self.used)));
+        let lent = self.used.saturating_add(self.tokens);
+        bucket.settle(age, self.terms.cost(lent), self.terms.cost(self.tokens));
     }
 
     /// How large a loan may be that is asked for `now`.

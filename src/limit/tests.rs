@@ -363,6 +363,28 @@ fn a_loan_that_lapses_counts_as_used_at_that_moment() {
 }
 
 #[test]
+fn a_full_bucket_gives_its_burst_and_then_a_token_each_time_that_one_comes_in() {
+    for (tokens, period, burst) in [(1_000_000_000, 1_000, 70_000), (7, 1_000, 1_000), (7, 60_000, 3)] {
+        let rate = Rate { tokens, period: Millis(period) };
+        let limit = Limit { reach: Reach::Local { rate, burst }, ..limit("all", 1, 1) };
+        let memory = Memory::default();
+        let paid = |cost: u64, now: u64| {
+            let answer = Limiter::default().ask(&memory, &[charge(&limit, "a", cost)], now);
+            matches!(answer, Answer::Paid(_))
+        };
+        let token = (period.unsigned_abs() * MILLISECOND).div_ceil(tokens);
+        assert_eq!((paid(burst - 1, START), paid(1, START), paid(1, START)), (true, true, false), "{rate:?}");
+        for count in 1..=burst.min(20) {
+            assert_eq!(
+                [paid(1, START + count * token), paid(1, START + count * token)],
+                [true, false],
+                "{rate:?}, {count}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_hot_key_asks_shared_memory_seldom() {
     let memory = Counted::default();
     let limit = limit("all", 10_000, 20_000);
