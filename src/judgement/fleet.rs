@@ -5,9 +5,9 @@ use crate::limit::bill::Charge;
 use crate::limit::fleet::{Answer, Call, Demand, Over};
 use crate::limit::{Paid, Terms, Trouble};
 use crate::operation::Millis;
-use crate::policy::Policy;
 use crate::policy::limit::{Limit, Reach};
 use crate::policy::verdict::{Quota, Refusal, Throttle};
+use crate::policy::{Mode, Policy};
 
 use super::limits::{Limits, Tried, told};
 use super::{Effect, Guarded, Judgement};
@@ -89,7 +89,7 @@ impl<'p> Judgement<'p> {
         };
     }
 
-    /// Takes the service's answer to `call`.
+    /// Takes the service's answer to `call`, or what follows where it gives none.
     pub fn take_fleet_answer(&mut self, policy: &'p Policy, guarded: &Guarded, call: &Call, answer: &Answer) {
         if let Some(over) = answer.refusal()
             && let Some(limit) = named(policy, &over.limit)
@@ -97,23 +97,11 @@ impl<'p> Judgement<'p> {
             let refusal = self.over(policy, guarded, limit, over);
             self.limits.refused = Some(self.refused(guarded, policy.current.mode, refusal));
         }
-        for limit in call.shadowed().filter_map(|name| named(policy, name)) {
+        for limit in call.limits(Mode::Shadow).filter_map(|name| named(policy, name)) {
             let over = answer.over.iter().find(|over| over.limit == limit.name);
             let refused = over.map(|over| told(self, &self.over(policy, guarded, limit, over)));
             self.limits.tried.push(Tried { limit, refused });
         }
-    }
-
-    /// Refuses the request, because the service gave no answer to `call` and the limits say that nothing goes on without.
-    pub fn refuse_without_answer(&mut self, policy: &Policy, guarded: &Guarded, call: &Call) {
-        let Some(limit) = call.enforced().next() else { return };
-        let refusal = Refusal::Throttled {
-            limit: limit.clone(),
-            quota: None,
-            throttle: Throttle::Wait { wait: WAIT, left: 0 },
-            policy: policy.current.version.clone(),
-        };
-        self.limits.refused = Some(self.refused(guarded, policy.current.mode, refusal));
     }
 
     fn over(&self, policy: &Policy, guarded: &Guarded, limit: &Limit, over: &Over) -> Refusal {
@@ -138,7 +126,6 @@ mod tests {
     use crate::http::RequestHead;
     use crate::judgement::{Entry, enter, judge};
     use crate::limit::Limiter;
-    use crate::policy::Mode;
     use crate::policy::rollout::Side;
     use crate::shared_memory::memory::Memory;
     use crate::telemetry::{Counter, Decision};
@@ -147,6 +134,11 @@ mod tests {
     const BODY: &[u8] = br#"{"messages":[{"body":"a"},{"body":"b"},{"body":"c"}]}"#;
 
     fn policy(mode: &str) -> Policy {
+        without_answer(mode, "allow")
+    }
+
+    /// A policy in a mode, whose enforced limit does this without an answer.
+    fn without_answer(mode: &str, on_error: &str) -> Policy {
         let document = format!(
             r#"{{"apiVersion": "ackguard/v1", "version": "t1", "mode": "{mode}", "tenant": [{{"header": "app"}}],
                  "traffic": [{{"match": {{"path": "/tmq/*"}}, "dialect": "tmq"}}],
@@ -156,7 +148,7 @@ mod tests {
                    {{"name": "tried", "operations": ["publish"], "over": "shadow",
                      "global": {{"cluster": "c", "domain": "d", "on_error": "reject"}}}},
                    {{"name": "held", "operations": ["publish"], "key": ["topic", "tenant"], "cost": "messages",
-                     "global": {{"cluster": "c", "domain": "d"}}}}]}}"#
+                     "global": {{"cluster": "c", "domain": "d", "on_error": "{on_error}"}}}}]}}"#
         );
         Policy::parse(document.as_bytes()).unwrap()
     }
@@ -197,12 +189,8 @@ mod tests {
         let policy = policy("enforce");
         let (guarded, mut limiter, memory) = (publish(&policy), Limiter::default(), Memory::default());
         let call = asked(&policy, &guarded, &mut limiter, &memory).fleet_call(&policy, &guarded).expect("a call");
-        let names =
-            |names: &mut dyn Iterator<Item = &std::rc::Rc<str>>| names.map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(
-            (names(&mut call.enforced()), names(&mut call.shadowed())),
-            (vec!["held".into()], vec!["tried".into()])
-        );
+        let names = [Mode::Enforce, Mode::Shadow].map(|mode| call.limits(mode).map(|name| &**name).collect::<Vec<_>>());
+        assert_eq!(names, [["held"], ["tried"]]);
         let text = String::from_utf8_lossy(&call.message);
         let order = ["tried", "held", "topic", "orders", "tenant", "app-1"].map(|part| text.find(part).expect(part));
         assert!(order.is_sorted(), "{text:?}");
@@ -269,15 +257,27 @@ mod tests {
     #[test]
     fn a_document_in_shadow_counts_what_would_be_refused() {
         let decisions = ["enforce", "shadow"].map(|mode| {
-            let policy = policy(mode);
+            let policy = without_answer(mode, "reject");
             let guarded = publish(&policy);
             let (mut answered, mut unanswered) = (judged(&policy, &guarded), judged(&policy, &guarded));
             let call = answered.fleet_call(&policy, &guarded).expect("asked in shadow too");
             answered.take_fleet_answer(&policy, &guarded, &call, &answer(vec![over("held", Mode::Enforce, None)]));
-            unanswered.refuse_without_answer(&policy, &guarded, &call);
+            unanswered.take_fleet_answer(&policy, &guarded, &call, &call.without_answer());
             let passes = |judgement: &Judgement<'_>| *judgement.effect() == Effect::Pass;
             [answered, unanswered].map(|judgement| (judgement.decision(), passes(&judgement)))
         });
         assert_eq!(decisions, [[(Decision::Reject, false); 2], [(Decision::WouldReject, true); 2]]);
+    }
+
+    #[test]
+    fn a_limit_in_shadow_counts_what_enforcing_it_would_refuse_where_there_is_no_answer() {
+        let policy = policy("enforce");
+        let guarded = publish(&policy);
+        let mut judgement = judged(&policy, &guarded);
+        let call = judgement.fleet_call(&policy, &guarded).expect("a call");
+        judgement.take_fleet_answer(&policy, &guarded, &call, &call.without_answer());
+        assert_eq!(judgement.effect(), &Effect::Pass, "the one that is enforced allows");
+        let limited = Counter::Limited { limit: "tried".into(), mode: Mode::Shadow };
+        assert!(judgement.counters().contains(&limited), "{:?}", judgement.counters());
     }
 }

@@ -176,7 +176,7 @@ impl Exchange {
                     self.stage = Stage::Asking(Box::new(Waiting { request, body: held, limits, asking }));
                     return Action::Pause;
                 }
-                Err(unasked) => self.without_answer(policy, guarded, &mut judgement, &unasked),
+                Err(unasked) => judgement.take_fleet_answer(policy, guarded, &unasked, &unasked.without_answer()),
             }
         }
         self.carry_out(policy, &request, judgement, bytes)

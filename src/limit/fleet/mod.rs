@@ -56,8 +56,6 @@ pub struct Call {
     pub message: Vec<u8>,
     /// How long the answer may take: the least that a limit allows.
     pub timeout: Millis,
-    /// What holds without an answer: the request is refused if one limit that is enforced says so.
-    pub on_error: OnError,
     asked: Vec<Asked>,
 }
 
@@ -66,6 +64,7 @@ pub struct Call {
 struct Asked {
     name: Rc<str>,
     over: Mode,
+    on_error: OnError,
 }
 
 /// A limit that the request is over.
@@ -123,17 +122,11 @@ impl Call {
     /// domain, which a policy makes sure of.
     pub fn new(demands: &[Demand<'_>]) -> Option<Call> {
         let service = demands.first()?.service;
-        let enforced = |demand: &&Demand<'_>| demand.limit.over == Mode::Enforce;
-        let rejects = demands.iter().filter(enforced).any(|demand| demand.service.on_error == OnError::Reject);
         Some(Call {
             cluster: service.cluster.clone(),
             message: request(&service.domain, demands).encode_to_vec(),
             timeout: demands.iter().map(|demand| demand.service.timeout).min().unwrap_or(service.timeout),
-            on_error: if rejects { OnError::Reject } else { OnError::Allow },
-            asked: demands
-                .iter()
-                .map(|demand| Asked { name: demand.limit.name.clone(), over: demand.limit.over })
-                .collect(),
+            asked: demands.iter().map(Asked::of).collect(),
         })
     }
 
@@ -155,18 +148,15 @@ impl Call {
         Ok(Answer { over, headers: headers::passed_on(response.response_headers_to_add) })
     }
 
-    /// The names of the limits that are enforced, in the order in which they are asked.
-    pub fn enforced(&self) -> impl Iterator<Item = &Rc<str>> {
-        self.names(Mode::Enforce)
-    }
-
-    /// The names of the limits that are in shadow.
-    pub fn shadowed(&self) -> impl Iterator<Item = &Rc<str>> {
-        self.names(Mode::Shadow)
-    }
-
-    fn names(&self, mode: Mode) -> impl Iterator<Item = &Rc<str>> {
+    /// The names of the limits of a mode, in the order in which they are asked.
+    pub fn limits(&self, mode: Mode) -> impl Iterator<Item = &Rc<str>> {
         self.asked.iter().filter(move |asked| asked.over == mode).map(|asked| &asked.name)
+    }
+
+    /// What follows where there is no answer: the limits that say `reject` then, as being over.
+    pub fn without_answer(&self) -> Answer {
+        let rejects = self.asked.iter().filter(|asked| asked.on_error == OnError::Reject);
+        Answer { over: rejects.map(|asked| asked.over(&Status::default())).collect(), headers: Vec::new() }
     }
 
     /// The limits that the statuses, one for each descriptor, are over. Without them nothing tells which of the limits it
@@ -187,6 +177,10 @@ impl Call {
 }
 
 impl Asked {
+    fn of(demand: &Demand<'_>) -> Asked {
+        Asked { name: demand.limit.name.clone(), over: demand.limit.over, on_error: demand.service.on_error }
+    }
+
     fn over(&self, status: &Status) -> Over {
         Over {
             limit: self.name.clone(),

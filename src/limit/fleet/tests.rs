@@ -94,20 +94,24 @@ fn nothing_is_asked_where_no_limit_is() {
 }
 
 #[test]
-fn the_least_timeout_holds_and_one_enforced_limit_that_rejects_is_enough() {
+fn the_least_timeout_holds_and_without_an_answer_the_limits_that_reject_are_over() {
     use {Mode::*, OnError::*};
     let cases = [
-        (vec![(Enforce, 20, Allow)], 20, Allow),
-        (vec![(Enforce, 20, Allow), (Enforce, 5, Reject)], 5, Reject),
-        (vec![(Enforce, 20, Allow), (Shadow, 5, Reject)], 5, Allow),
-        (vec![(Shadow, 7, Reject)], 7, Allow),
+        (vec![("a", Enforce, 20, Allow)], 20, vec![], None),
+        (vec![("a", Enforce, 20, Allow), ("b", Enforce, 5, Reject)], 5, vec!["b"], Some("b")),
+        (vec![("a", Enforce, 20, Reject), ("b", Enforce, 20, Reject)], 20, vec!["a", "b"], Some("a")),
+        (vec![("a", Enforce, 20, Allow), ("b", Shadow, 5, Reject)], 5, vec!["b"], None),
+        (vec![("a", Shadow, 7, Reject), ("b", Enforce, 9, Reject)], 7, vec!["a", "b"], Some("b")),
     ];
-    for (limits, timeout, on_error) in cases {
+    for (limits, timeout, over, refuses) in cases {
         let limits: Vec<Limit> =
-            limits.iter().map(|(over, timeout, on_error)| limit("l", &[], *over, *timeout, *on_error)).collect();
+            limits.iter().map(|(name, over, timeout, on_error)| limit(name, &[], *over, *timeout, *on_error)).collect();
         let demands: Vec<Demand<'_>> = limits.iter().map(|limit| demand(limit, &[], 1)).collect();
         let call = Call::new(&demands).unwrap();
-        assert_eq!((call.timeout, call.on_error), (Millis(timeout), on_error), "{limits:?}");
+        let answer = call.without_answer();
+        let names: Vec<&str> = answer.over.iter().map(|over| &*over.limit).collect();
+        let refusal = answer.refusal().map(|over| &*over.limit);
+        assert_eq!((call.timeout, names, refusal), (Millis(timeout), over, refuses), "{limits:?}");
     }
 }
 

@@ -2,11 +2,8 @@
 
 use proxy_wasm::types::Action;
 
-use crate::judgement::{Guarded, Judgement, Kept, judge};
-use crate::limit::fleet::Call;
+use crate::judgement::{Kept, judge};
 use crate::operation::Unreadable;
-use crate::policy::Policy;
-use crate::policy::limit::OnError;
 
 use super::{Collected, Exchange, Stage};
 use crate::plugin::answer::remembered_topic;
@@ -40,28 +37,11 @@ impl Exchange {
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
         judgement.restore_limits(&policy, limits);
-        match asking.ended(answer) {
-            Ok((call, answer)) => {
-                judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
-                self.headers = answer.headers;
-            }
-            Err(unanswered) => self.without_answer(&policy, &request.guarded, &mut judgement, &unanswered),
-        }
+        let (call, answer) = asking.ended(answer);
+        judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
+        self.headers = answer.headers;
         if self.carry_out(&policy, &request, judgement, bytes) == Action::Continue {
             self.host.resume_request();
-        }
-    }
-
-    /// Does to a judgement what its limits say of a service that gives no answer.
-    pub(super) fn without_answer(
-        &self,
-        policy: &Policy,
-        guarded: &Guarded,
-        judgement: &mut Judgement<'_>,
-        call: &Call,
-    ) {
-        if call.on_error == OnError::Reject {
-            judgement.refuse_without_answer(policy, guarded, call);
         }
     }
 }
