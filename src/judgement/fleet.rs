@@ -3,7 +3,7 @@
 
 use crate::limit::bill::Charge;
 use crate::limit::fleet::{Answer, Call, Demand, Over};
-use crate::limit::{Paid, Terms, Trouble};
+use crate::limit::{Paid, Terms};
 use crate::operation::Millis;
 use crate::policy::limit::{Limit, Reach};
 use crate::policy::verdict::{Quota, Refusal, Throttle};
@@ -22,7 +22,6 @@ pub struct Kept {
     charges: Vec<KeptCharge>,
     paid: Vec<Paid>,
     tried: Vec<(usize, Option<String>)>,
-    trouble: Trouble,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl<'p> Judgement<'p> {
 
     /// Takes out what the limits have said so far.
     pub fn keep_limits(&mut self, policy: &Policy) -> Kept {
-        let Limits { tried, charges, paid, trouble, .. } = std::mem::take(&mut self.limits);
+        let Limits { tried, charges, paid, .. } = std::mem::take(&mut self.limits);
         let index = |limit: &Limit| policy.limits().iter().position(|other| other.name == limit.name);
         let charge = |charge: Charge<'_>| {
             Some(KeptCharge { limit: index(charge.limit)?, terms: charge.terms, key: charge.key, cost: charge.cost })
@@ -66,7 +65,6 @@ impl<'p> Judgement<'p> {
             charges: charges.into_iter().filter_map(charge).collect(),
             paid,
             tried: tried.into_iter().filter_map(|tried| Some((index(tried.limit)?, tried.refused))).collect(),
-            trouble,
         }
     }
 
@@ -85,7 +83,6 @@ impl<'p> Judgement<'p> {
                 .collect(),
             charges: kept.charges.into_iter().filter_map(charge).collect(),
             paid: kept.paid,
-            trouble: kept.trouble,
         };
     }
 

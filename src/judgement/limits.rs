@@ -6,7 +6,7 @@
 
 use crate::http::Reply;
 use crate::limit::bill::{Charge, Facts};
-use crate::limit::{Answer, Limiter, Paid, Trouble};
+use crate::limit::{Answer, Limiter, Paid};
 use crate::operation::{Kind, Topic};
 use crate::policy::limit::{Cost, Limit, Reach};
 use crate::policy::verdict::{Outcome, Quota, Refusal, Throttle};
@@ -27,7 +27,6 @@ pub struct Limits<'p> {
     pub charges: Vec<Charge<'p>>,
     /// How each of `charges` was paid.
     pub(super) paid: Vec<Paid>,
-    pub(super) trouble: Trouble,
 }
 
 /// The limit that refuses a request.
@@ -143,7 +142,6 @@ impl<'p> Judgement<'p> {
                     .map(|charge| self.refused(guarded, policy.current.mode, refusal(policy, charge.limit, throttle)));
             }
         }
-        limits.trouble = limiter.trouble();
         self.limits = limits;
     }
 
@@ -192,9 +190,6 @@ impl<'p> Judgement<'p> {
                 counters.push(Counter::Limited { limit: limit.name.clone(), mode: Mode::Shadow });
             }
         }
-        let Trouble { evicted, contended } = self.limits.trouble;
-        counters.extend((0..evicted).map(|_| Counter::LimitEvictions));
-        counters.extend((0..contended).map(|_| Counter::LimitContention));
         counters
     }
 

@@ -32,8 +32,10 @@ const BAR: u64 = 1_000_000_000;
 pub struct Trouble {
     /// Buckets that were forgotten and were not full.
     pub evicted: u32,
-    /// Buckets that too many workers wrote at once. The request counts as one that has to wait.
+    /// Requests that were refused because too many workers wrote a bucket at once.
     pub contended: u32,
+    /// Tokens that did not reach their bucket, neither to be charged nor to be put back, for the same reason.
+    pub lost: u32,
 }
 
 /// What several limits, asked as one, have answered.
@@ -136,9 +138,8 @@ impl Limiter {
                     if let Some(loan) = loan {
                         loan.bar = None;
                     }
-                    self.change(memory, charge, now, |bucket, _| {
+                    self.write(memory, (&charge.limit.name, &charge.key, charge.terms), now, |bucket, _| {
                         bucket.refund(cost);
-                        Change::Keep(())
                     });
                 }
             }
@@ -148,10 +149,7 @@ impl Limiter {
     /// Charges what is due after the fact, even where the bucket has too little: the next ones wait for it.
     pub fn charge(&mut self, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) {
         let cost = charge.terms.cost(charge.cost);
-        self.change(memory, charge, now, |bucket, _| {
-            bucket.pay(cost, 0);
-            Change::Keep(())
-        });
+        self.write(memory, (&charge.limit.name, &charge.key, charge.terms), now, |bucket, _| bucket.pay(cost, 0));
     }
 
     /// Gives back the loans that nobody uses.
@@ -161,11 +159,7 @@ impl Limiter {
         for key in keys {
             let Some(loan) = self.loans.remove(&key) else { continue };
             if !loan.is_empty() && is_good(loan.taken, now) {
-                let settled = ledger::change(memory, &loan.limit, &key, loan.terms, now, |bucket, seen| {
-                    loan.settle(bucket, seen);
-                    Change::Keep(())
-                });
-                self.trouble.note(settled.as_ref().map(|changed| changed.evicted));
+                self.write(memory, (&loan.limit, &key, loan.terms), now, |bucket, seen| loan.settle(bucket, seen));
             }
         }
     }
@@ -203,7 +197,7 @@ impl Limiter {
             size = loan.next_size(now);
             in_hand = Some(loan.clone()).filter(|loan| good && !loan.is_empty());
         }
-        let given = self.change(memory, charge, now, |bucket, seen| {
+        let given = self.change(memory, (&charge.limit.name, &charge.key, terms), now, |bucket, seen| {
             if let Some(loan) = &in_hand {
                 loan.settle(bucket, seen);
             }
@@ -219,6 +213,7 @@ impl Limiter {
             Change::Keep(Given::Paid { loan, taken: epoch(seen) })
         });
         let Some(given) = given else {
+            self.trouble.contended = self.trouble.contended.saturating_add(1);
             return Err(Throttle::Wait { wait: Millis(1), left: 0 });
         };
         self.keep(charge, size, &given, now);
@@ -260,25 +255,33 @@ impl Limiter {
         }
     }
 
+    /// Changes the bucket of a limit's name, a key and terms. None where too many workers wrote at once.
     fn change<T>(
         &mut self,
         memory: &impl SharedMemory,
-        charge: &Charge<'_>,
+        (name, key, terms): (&str, &[u8], Terms),
         now: u64,
         change: impl FnMut(&mut Bucket, u64) -> Change<T>,
     ) -> Option<T> {
-        let changed = ledger::change(memory, &charge.limit.name, &charge.key, charge.terms, now, change);
-        self.trouble.note(changed.as_ref().map(|changed| changed.evicted));
-        changed.map(|changed| changed.value)
+        let changed = ledger::change(memory, name, key, terms, now, change)?;
+        self.trouble.evicted = self.trouble.evicted.saturating_add(changed.evicted);
+        Some(changed.value)
     }
-}
 
-impl Trouble {
-    /// Notes how many buckets a change has pushed out; none where the change did not take place.
-    fn note(&mut self, evicted: Option<u32>) {
-        match evicted {
-            Some(evicted) => self.evicted = self.evicted.saturating_add(evicted),
-            None => self.contended = self.contended.saturating_add(1),
+    /// Changes such a bucket in any case, where that can be.
+    fn write(
+        &mut self,
+        memory: &impl SharedMemory,
+        bucket: (&str, &[u8], Terms),
+        now: u64,
+        mut change: impl FnMut(&mut Bucket, u64),
+    ) {
+        let written = self.change(memory, bucket, now, |bucket, seen| {
+            change(bucket, seen);
+            Change::Keep(())
+        });
+        if written.is_none() {
+            self.trouble.lost = self.trouble.lost.saturating_add(1);
         }
     }
 }

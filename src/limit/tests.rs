@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::bill::{Charge, Facts};
-use super::{Answer, Limiter};
+use super::{Answer, Limiter, Trouble};
 use crate::operation::{Kind, Millis, Tenant};
 use crate::policy::Mode;
 use crate::policy::limit::{Cost, Key, Limit, Operations, Rate, Reach};
@@ -513,8 +513,23 @@ fn a_bucket_that_too_many_write_at_once_lets_nothing_through_and_counts_it() {
     memory.rivals.set(1_000);
     let mut other = Limiter::default();
     assert!(matches!(other.ask(&memory, &[charge(&limit, "a", 1)], START + SECOND), Answer::Refused { .. }));
-    assert_eq!(other.trouble().contended, 1);
-    assert_eq!(other.trouble().contended, 0);
+    assert_eq!(other.trouble(), Trouble { contended: 1, ..Trouble::default() });
+    assert_eq!(other.trouble(), Trouble::default());
+}
+
+#[test]
+fn what_does_not_reach_its_bucket_is_counted_and_is_no_refusal() {
+    let (memory, limit) = (Memory::default(), limit("all", 1_000, 1_000));
+    let charges = [charge(&limit, "a", 1)];
+    let mut limiter = Limiter::default();
+    let Answer::Paid(paid) = limiter.ask(&memory, &charges, START) else { panic!() };
+    limiter.ask(&memory, &charges, START);
+    assert!(in_hand(&limiter, &charges[0], START) > 0);
+    memory.rivals.set(1_000);
+    limiter.refund(&memory, &charges, &paid, START);
+    limiter.charge(&memory, &charges[0], START);
+    limiter.sweep(&memory, START + SECOND / 2);
+    assert_eq!(limiter.trouble(), Trouble { lost: 3, ..Trouble::default() });
 }
 
 #[test]

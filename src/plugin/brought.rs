@@ -45,7 +45,7 @@ impl Brought {
         let messages = self.reader.as_ref().map_or(0, LeaseReader::delivered);
         for owed in &self.owed {
             if let Some(charge) = owed.due(policy, messages, self.bytes) {
-                with_limiter(|limiter| limiter.charge(&host, &charge, host.now_nanos()));
+                with_limiter(host, |limiter| limiter.charge(&host, &charge, host.now_nanos()));
             }
         }
     }

@@ -166,7 +166,7 @@ impl Exchange {
         let topic = || remembered_topic(self.host, &guarded.route);
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(policy, guarded, request.side, body, topic);
-        with_limiter(|limiter| {
+        with_limiter(self.host, |limiter| {
             judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
         });
         if let Some(call) = judgement.fleet_call(policy, guarded) {
@@ -201,7 +201,7 @@ impl Exchange {
             return self.carry_out(policy, request, unedited, &[]);
         }
         if judgement.is_refused() {
-            with_limiter(|limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
+            with_limiter(self.host, |limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
         }
         for counter in judgement.counters() {
             self.host.count(counter);

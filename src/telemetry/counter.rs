@@ -139,6 +139,8 @@ pub enum Counter {
     LimitEvictions,
     /// Requests that were held for over a limit because too many workers wrote its bucket at once.
     LimitContention,
+    /// Charges after the fact, and tokens to put back, that never reached their bucket for the same reason.
+    LimitLostWrites,
     /// Answers whose leases, or some of them, could not be counted: they could not be read, or the group's slot has no
     /// room.
     LeaseEvictions,
@@ -189,6 +191,7 @@ impl Counter {
             }
             Counter::LimitEvictions => "ackguard_evictions_total.table.limits".to_owned(),
             Counter::LimitContention => "ackguard_limit_contention_total".to_owned(),
+            Counter::LimitLostWrites => "ackguard_limit_lost_writes_total".to_owned(),
             Counter::LeaseEvictions => "ackguard_evictions_total.table.leases".to_owned(),
             Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
             Counter::FleetCalls(result) => format!("ackguard_fleet_calls_total.result.{}", result.name()),
