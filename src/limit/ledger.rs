@@ -1,7 +1,8 @@
 //! The buckets of all keys, in shared memory.
 //!
 //! Clients choose keys, so there is no end of them, and shared memory cannot be deleted: the ledger is a fixed number of
-//! slots that keys hash to. A slot holds several buckets, each under its whole key, so that two keys never share one.
+//! slots that keys hash to. A slot holds several buckets, each under its whole key, so that two keys never share one. The
+//! hash is salted, so that nobody can choose keys of one slot.
 //!
 //! Where a slot is full, full buckets go first: they are as good as new. If there are none, the bucket that is nearest to
 //! full is forgotten, one with loans only where all have some, and the slot remembers its debt: every bucket of the same
@@ -37,6 +38,20 @@ const NUMBERS: usize = 4 * 8 + 2;
 /// that of w workers one fails w - 1 times at the very worst, were they all at it at once.
 const ATTEMPTS: usize = 64;
 
+/// Where the salt is kept.
+pub(super) const SALT: &str = "ackguard/limit/salt";
+
+/// Which bucket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Address<'a> {
+    /// The limit's name.
+    pub(super) limit: &'a str,
+    /// Its key, which begins with that name.
+    pub(super) key: &'a [u8],
+    /// How it fills.
+    pub(super) terms: Terms,
+}
+
 /// What is known of keys that share a slot.
 struct Slot<'a> {
     seen: u64,
@@ -61,22 +76,32 @@ pub(super) enum Change<T> {
     Drop(T),
 }
 
-/// Changes the bucket of `key`, a key of the limit `name`, at a time in Unix nanoseconds. `change` gets the bucket and the
-/// time that its slot has come to, which another worker may have brought a moment further. None where too many workers
-/// wrote at once.
+/// What decides, with its key, which slot a bucket stands in: the time in Unix nanoseconds at which a worker asked for it
+/// first. All workers have the same.
+pub(super) fn salt(memory: &impl SharedMemory, now: u64) -> u64 {
+    let read = || <[u8; 8]>::try_from(memory.get(SALT).0).ok().map(u64::from_le_bytes);
+    let make = || {
+        // Where another worker was first, its salt is read.
+        memory.set(SALT, &now.to_le_bytes(), None);
+        read()
+    };
+    read().or_else(make).unwrap_or_default()
+}
+
+/// Changes a bucket at a time in Unix nanoseconds. `change` gets the bucket and the time that its slot has come to, which
+/// another worker may have brought a moment further. None where too many workers wrote at once.
 pub(super) fn change<T>(
     memory: &impl SharedMemory,
-    name: &str,
-    key: &[u8],
-    terms: Terms,
+    salt: u64,
+    Address { limit, key, terms }: Address<'_>,
     now: u64,
     mut change: impl FnMut(&mut Bucket, u64) -> Change<T>,
 ) -> Option<Changed<T>> {
-    let place = place(name, key);
+    let place = place(salt, limit, key);
     for _ in 0..ATTEMPTS {
         let (bytes, version) = memory.get(&place);
         let mut slot = Slot::read(&bytes, now);
-        let mut bucket = slot.take(key).unwrap_or_else(|| slot.forgotten(name.as_bytes(), terms));
+        let mut bucket = slot.take(key).unwrap_or_else(|| slot.forgotten(limit.as_bytes(), terms));
         bucket.adopt(terms.fill());
         let (value, keep) = match change(&mut bucket, slot.seen) {
             Change::Keep(value) => (value, true),
@@ -95,9 +120,10 @@ pub(super) fn change<T>(
     None
 }
 
-fn place(name: &str, key: &[u8]) -> String {
-    let region = Hash::default().with_text(name).finish() % REGIONS;
-    let slot = Hash::default().with(key).finish() % SLOTS;
+/// The slot of a key.
+pub(super) fn place(salt: u64, limit: &str, key: &[u8]) -> String {
+    let region = Hash::default().with_text(limit).finish() % REGIONS;
+    let slot = Hash::default().with(&salt.to_le_bytes()).with(key).finish() % SLOTS;
     format!("ackguard/limit/{region}/{slot}")
 }
 
@@ -126,9 +152,9 @@ impl<'a> Slot<'a> {
         Some(self.buckets.swap_remove(index).1)
     }
 
-    /// The bucket of a key that is not here: as the worst of the limit `name` that was forgotten.
-    fn forgotten(&self, name: &[u8], terms: Terms) -> Bucket {
-        let forgotten = self.buckets.iter().find(|(held, _)| *held == name);
+    /// The bucket of a key that is not here: as the worst of its limit that was forgotten.
+    fn forgotten(&self, limit: &[u8], terms: Terms) -> Bucket {
+        let forgotten = self.buckets.iter().find(|(held, _)| *held == limit);
         forgotten.map_or_else(|| Bucket::new(terms), |(_, bucket)| *bucket)
     }
 
@@ -151,14 +177,14 @@ impl<'a> Slot<'a> {
 
     /// Remembers what a bucket lacks that is no longer here.
     fn forget(&mut self, key: &'a [u8], bucket: &Bucket) {
-        let name = key.split(|byte| *byte == END).next().unwrap_or_default();
+        let limit = key.split(|byte| *byte == END).next().unwrap_or_default();
         let forgotten = bucket.forgotten();
-        match self.buckets.iter_mut().find(|(held, _)| *held == name) {
+        match self.buckets.iter_mut().find(|(held, _)| *held == limit) {
             Some((_, worst)) => {
                 worst.adopt(forgotten.fill);
                 worst.debt = worst.debt.max(forgotten.debt);
             }
-            None => self.buckets.push((name, forgotten)),
+            None => self.buckets.push((limit, forgotten)),
         }
     }
 

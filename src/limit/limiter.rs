@@ -12,7 +12,7 @@ use crate::shared_memory::SharedMemory;
 use super::Terms;
 use super::bill::Charge;
 use super::bucket::{Bucket, Ticks, epoch, is_good, millis, nanos};
-use super::ledger::{self, Change};
+use super::ledger::{self, Address, Change};
 
 /// The most keys of which a worker has loans, or remembers that they have to wait. Any more go to the bucket each time.
 const LOANS: usize = 1024;
@@ -103,7 +103,10 @@ enum Given {
 /// One worker's loans. It outlives a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Limiter {
+    /// At most [`LOANS`], so that it costs little should clients choose keys that this hash makes equal.
     loans: HashMap<Vec<u8>, Loan, BuildHasherDefault<Hash>>,
+    /// The ledger's, once it was asked for.
+    salt: Option<u64>,
     trouble: Trouble,
 }
 
@@ -138,7 +141,7 @@ impl Limiter {
                     if let Some(loan) = loan {
                         loan.bar = None;
                     }
-                    self.write(memory, (&charge.limit.name, &charge.key, charge.terms), now, |bucket, _| {
+                    self.write(memory, charge.address(), now, |bucket, _| {
                         bucket.refund(cost);
                     });
                 }
@@ -149,7 +152,7 @@ impl Limiter {
     /// Charges what is due after the fact, even where the bucket has too little: the next ones wait for it.
     pub fn charge(&mut self, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) {
         let cost = charge.terms.cost(charge.cost);
-        self.write(memory, (&charge.limit.name, &charge.key, charge.terms), now, |bucket, _| bucket.pay(cost, 0));
+        self.write(memory, charge.address(), now, |bucket, _| bucket.pay(cost, 0));
     }
 
     /// Gives back the loans that nobody uses.
@@ -159,7 +162,8 @@ impl Limiter {
         for key in keys {
             let Some(loan) = self.loans.remove(&key) else { continue };
             if !loan.is_empty() && is_good(loan.taken, now) {
-                self.write(memory, (&loan.limit, &key, loan.terms), now, |bucket, seen| loan.settle(bucket, seen));
+                let address = Address { limit: &loan.limit, key: &key, terms: loan.terms };
+                self.write(memory, address, now, |bucket, seen| loan.settle(bucket, seen));
             }
         }
     }
@@ -197,7 +201,7 @@ impl Limiter {
             size = loan.next_size(now);
             in_hand = Some(loan.clone()).filter(|loan| good && !loan.is_empty());
         }
-        let given = self.change(memory, (&charge.limit.name, &charge.key, terms), now, |bucket, seen| {
+        let given = self.change(memory, charge.address(), now, |bucket, seen| {
             if let Some(loan) = &in_hand {
                 loan.settle(bucket, seen);
             }
@@ -255,34 +259,41 @@ impl Limiter {
         }
     }
 
-    /// Changes the bucket of a limit's name, a key and terms. None where too many workers wrote at once.
+    /// Changes a bucket. None where too many workers wrote at once.
     fn change<T>(
         &mut self,
         memory: &impl SharedMemory,
-        (name, key, terms): (&str, &[u8], Terms),
+        address: Address<'_>,
         now: u64,
         change: impl FnMut(&mut Bucket, u64) -> Change<T>,
     ) -> Option<T> {
-        let changed = ledger::change(memory, name, key, terms, now, change)?;
+        let salt = *self.salt.get_or_insert_with(|| ledger::salt(memory, now));
+        let changed = ledger::change(memory, salt, address, now, change)?;
         self.trouble.evicted = self.trouble.evicted.saturating_add(changed.evicted);
         Some(changed.value)
     }
 
-    /// Changes such a bucket in any case, where that can be.
+    /// Changes a bucket in any case, where that can be.
     fn write(
         &mut self,
         memory: &impl SharedMemory,
-        bucket: (&str, &[u8], Terms),
+        address: Address<'_>,
         now: u64,
         mut change: impl FnMut(&mut Bucket, u64),
     ) {
-        let written = self.change(memory, bucket, now, |bucket, seen| {
+        let written = self.change(memory, address, now, |bucket, seen| {
             change(bucket, seen);
             Change::Keep(())
         });
         if written.is_none() {
             self.trouble.lost = self.trouble.lost.saturating_add(1);
         }
+    }
+}
+
+impl Charge<'_> {
+    fn address(&self) -> Address<'_> {
+        Address { limit: &self.limit.name, key: &self.key, terms: self.terms }
     }
 }
 

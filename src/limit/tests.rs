@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::bill::{Charge, Facts};
-use super::{Answer, Limiter, Trouble};
+use super::{Answer, Limiter, Trouble, ledger};
 use crate::operation::{Kind, Millis, Tenant};
 use crate::policy::Mode;
 use crate::policy::limit::{Cost, Key, Limit, Operations, Rate, Reach};
@@ -226,9 +226,9 @@ proptest! {
     }
 }
 
-/// So many tenants whose buckets stand in the same slot.
+/// So many tenants whose buckets stand in the same slot where the salt is [`START`].
 fn of_one_slot(limit: &Limit, tenant: &dyn Fn(usize) -> String, count: usize) -> Vec<String> {
-    let place = |index: usize| crate::hash::Hash::default().with(&charge(limit, &tenant(index), 1).key).finish() % 512;
+    let place = |index: usize| ledger::place(START, &limit.name, &charge(limit, &tenant(index), 1).key);
     (0..).filter(|index| place(*index) == place(0)).take(count).map(tenant).collect()
 }
 
@@ -268,6 +268,7 @@ proptest! {
         // Long names, so that few buckets fit into a slot and each is forgotten again and again.
         let tenant = |index: usize| format!("{index:05}{}", "x".repeat(235));
         let memory = Memory::default();
+        ledger::salt(&memory, START);
         let limit = limit("each", rate, burst);
         let tenants = of_one_slot(&limit, &tenant, 40);
         let charge = |index: usize, cost: u64| charge(&limit, &tenants[index], cost);
@@ -298,7 +299,7 @@ proptest! {
             prop_assert!(passed.most_over(rate, burst) <= 0);
         }
         let values = memory.values.borrow();
-        prop_assert!(values.len() <= 1);
+        prop_assert!(values.len() <= 2, "a slot and the salt");
         prop_assert!(values.values().all(|(slot, _)| slot.len() <= 4_096));
     }
 
@@ -475,9 +476,10 @@ fn a_changed_limit_finds_its_buckets_as_full_in_proportion_as_they_were() {
 
 #[test]
 fn two_workers_that_make_a_bucket_at_once_lose_nothing() {
-    /// Before the first write, another worker takes a token.
+    /// Before the first write to a key, another worker takes a token.
     struct Raced<'m> {
         memory: &'m Memory,
+        at: &'m str,
         rival: Cell<Option<Limiter>>,
         limit: &'m Limit,
     }
@@ -486,21 +488,24 @@ fn two_workers_that_make_a_bucket_at_once_lose_nothing() {
             self.memory.get(key)
         }
         fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-            if let Some(mut rival) = self.rival.take() {
-                let answer = rival.ask(self.memory, &[charge(self.limit, "a", 1)], START);
+            if key == self.at
+                && let Some(mut rival) = self.rival.take()
+            {
+                let answer = rival.ask(self.memory, &[charge(self.limit, "a", 1)], START + 1);
                 assert!(matches!(answer, Answer::Paid(_)));
             }
             self.memory.set(key, value, version)
         }
     }
-    let (memory, limit) = (Memory::default(), limit("all", 1, 2));
-    let raced = Raced { memory: &memory, rival: Cell::new(Some(Limiter::default())), limit: &limit };
-    let mut limiter = Limiter::default();
-    let mut passed = 1;
-    while let Answer::Paid(_) = limiter.ask(&raced, &[charge(&limit, "a", 1)], START) {
-        passed += 1;
+    let limit = limit("all", 1, 2);
+    let bucket = ledger::place(START, "all", &charge(&limit, "a", 1).key);
+    for at in [ledger::SALT, &bucket] {
+        let memory = Memory::default();
+        let raced = Raced { memory: &memory, at, rival: Cell::new(Some(Limiter::default())), limit: &limit };
+        let mut limiter = Limiter::default();
+        let passed = 1 + drain(&mut limiter, &raced, &charge(&limit, "a", 1), START);
+        assert_eq!((passed, raced.rival.take().is_some()), (2, false), "{at}");
     }
-    assert_eq!(passed, 2);
 }
 
 #[test]
@@ -551,7 +556,7 @@ fn bytes_that_are_no_slot_are_an_empty_one() {
         let memory = Memory::default();
         let mut limiter = Limiter::default();
         limiter.ask(&memory, &[charge(&limit, "a", 1)], START);
-        let key = memory.values.borrow().keys().next().cloned().unwrap();
+        let key = memory.values.borrow().keys().find(|key| *key != ledger::SALT).cloned().unwrap();
         memory.values.borrow_mut().insert(key, (bytes.to_vec(), 7));
         // Whatever it says, it is read without harm, and written whole again.
         Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], START + 100_000 * SECOND);
@@ -586,6 +591,25 @@ fn what_a_slow_limit_forgets_does_not_weigh_on_a_quick_one() {
 }
 
 #[test]
+fn nobody_can_choose_keys_of_one_slot() {
+    let limit = limit("all", 1, 1);
+    let tenants = of_one_slot(&limit, &|index| format!("tenant-{index}"), 60);
+    let slots = |salt: u64| {
+        let memory = Memory::default();
+        // Each worker asks for some of them, the first at the time that becomes the salt.
+        let mut limiters = vec![Limiter::default(); 4];
+        for (index, tenant) in tenants.iter().enumerate() {
+            let now = salt + index as u64;
+            assert!(matches!(limiters[index % 4].ask(&memory, &[charge(&limit, tenant, 1)], now), Answer::Paid(_)));
+        }
+        assert_eq!(memory.get(ledger::SALT).0, salt.to_le_bytes());
+        memory.values.borrow().len() - 1
+    };
+    assert_eq!(slots(START), 1);
+    assert!(slots(START + 1) > 40);
+}
+
+#[test]
 fn many_more_tenants_than_fit_take_no_more_memory_than_the_slots() {
     let (memory, limit) = (Memory::default(), limit("all", 10, 5));
     let mut limiter = Limiter::default();
@@ -597,7 +621,7 @@ fn many_more_tenants_than_fit_take_no_more_memory_than_the_slots() {
     }
     assert!(evicted > 10_000, "{evicted}");
     let values = memory.values.borrow();
-    assert!(values.len() <= 512, "the slots of one limit: {}", values.len());
+    assert!(values.len() <= 1 + 512, "the salt, and the slots of one limit: {}", values.len());
     assert!(values.values().all(|(slot, _)| slot.len() <= 4_096));
     drop(values);
     limiter.sweep(&memory, START + 3_600 * SECOND);
