@@ -112,7 +112,7 @@ pub struct Limiter {
 
 impl Limiter {
     /// Asks for all of `charges` at a time in Unix nanoseconds: either all are paid, or none is.
-    pub fn ask(&mut self, memory: &impl SharedMemory, charges: &[Charge<'_>], now: u64) -> Answer {
+    pub fn ask(&mut self, memory: &impl SharedMemory, charges: &[Charge], now: u64) -> Answer {
         let mut paid = Vec::with_capacity(charges.len());
         for (index, charge) in charges.iter().enumerate() {
             match self.pay(memory, charge, now) {
@@ -127,7 +127,7 @@ impl Limiter {
     }
 
     /// Puts back what was `paid` for a request that does not go on.
-    pub fn refund(&mut self, memory: &impl SharedMemory, charges: &[Charge<'_>], paid: &[Paid], now: u64) {
+    pub fn refund(&mut self, memory: &impl SharedMemory, charges: &[Charge], paid: &[Paid], now: u64) {
         for (charge, from) in charges.iter().zip(paid) {
             let cost = charge.terms.cost(charge.cost);
             match (from, self.loans.get_mut(&charge.key)) {
@@ -150,7 +150,7 @@ impl Limiter {
     }
 
     /// Charges what is due after the fact, even where the bucket has too little: the next ones wait for it.
-    pub fn charge(&mut self, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) {
+    pub fn charge(&mut self, memory: &impl SharedMemory, charge: &Charge, now: u64) {
         let cost = charge.terms.cost(charge.cost);
         self.write(memory, charge.address(), now, |bucket, _| bucket.pay(cost, 0));
     }
@@ -178,7 +178,7 @@ impl Limiter {
         std::mem::take(&mut self.trouble)
     }
 
-    fn pay(&mut self, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) -> Result<Paid, Throttle> {
+    fn pay(&mut self, memory: &impl SharedMemory, charge: &Charge, now: u64) -> Result<Paid, Throttle> {
         let Charge { terms, cost, .. } = *charge;
         if cost > terms.burst() {
             return Err(Throttle::TooCostly { cost, burst: terms.burst() });
@@ -228,7 +228,7 @@ impl Limiter {
     }
 
     /// Notes what a bucket has given.
-    fn keep(&mut self, charge: &Charge<'_>, size: u64, given: &Given, now: u64) {
+    fn keep(&mut self, charge: &Charge, size: u64, given: &Given, now: u64) {
         let mut loan = Loan {
             limit: charge.limit.name.clone(),
             terms: charge.terms,
@@ -291,7 +291,7 @@ impl Limiter {
     }
 }
 
-impl Charge<'_> {
+impl Charge {
     fn address(&self) -> Address<'_> {
         Address { limit: &self.limit.name, key: &self.key, terms: self.terms }
     }

@@ -30,15 +30,15 @@ fn limit(name: &str, tokens: u64, burst: u64) -> Limit {
     }
 }
 
-fn charge<'p>(limit: &'p Limit, tenant: &str, cost: u64) -> Charge<'p> {
+fn charge(limit: &Limit, tenant: &str, cost: u64) -> Charge {
     let tenant = Tenant(tenant.to_owned());
     let facts =
         Facts { kind: Kind::Publish, tenant: &tenant, topic: None, group: None, client: "", messages: cost, bytes: 0 };
-    Charge::of(limit, &facts).expect("a local limit for every operation")
+    Charge::of(&Rc::new(limit.clone()), &facts).expect("a local limit for every operation")
 }
 
 /// Asks for one token after the other until there is none; how many there were.
-fn drain(limiter: &mut Limiter, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) -> u64 {
+fn drain(limiter: &mut Limiter, memory: &impl SharedMemory, charge: &Charge, now: u64) -> u64 {
     let mut count = 0;
     while let Answer::Paid(_) = limiter.ask(memory, std::slice::from_ref(charge), now) {
         count += charge.cost;
@@ -61,7 +61,7 @@ impl SharedMemory for Counted {
 }
 
 /// How many tokens of a charge a worker has in hand.
-fn in_hand(limiter: &Limiter, charge: &Charge<'_>, now: u64) -> u64 {
+fn in_hand(limiter: &Limiter, charge: &Charge, now: u64) -> u64 {
     let (mut limiter, memory) = (limiter.clone(), Counted::default());
     let mut count = 0;
     loop {

@@ -1,8 +1,7 @@
 //! What a pull brings, for the limits that it is charged to when it is there.
 
 use crate::dialect::{Dialect, LeaseReader};
-use crate::judgement::Owed;
-use crate::policy::Policy;
+use crate::limit::bill::Charge;
 use crate::policy::limit::Cost;
 
 use super::host::Host;
@@ -10,7 +9,7 @@ use super::limits::with_limiter;
 
 /// The answer to a pull that is on its way. It is read as it passes and never held up.
 pub(super) struct Brought {
-    owed: Vec<Owed>,
+    owed: Vec<Charge>,
     /// Where messages are counted.
     reader: Option<LeaseReader>,
     bytes: u64,
@@ -18,11 +17,11 @@ pub(super) struct Brought {
 
 impl Brought {
     /// The answer to wait for, where a limit is still owed something for it.
-    pub(super) fn awaited(policy: &Policy, dialect: Dialect, owed: Vec<Owed>) -> Option<Self> {
+    pub(super) fn awaited(dialect: Dialect, owed: Vec<Charge>) -> Option<Self> {
         if owed.is_empty() {
             return None;
         }
-        let counts_messages = owed.iter().any(|owed| owed.cost(policy) == Some(Cost::Messages));
+        let counts_messages = owed.iter().any(|owed| owed.limit.cost == Cost::Messages);
         Some(Brought { owed, reader: counts_messages.then(|| dialect.lease_reader()), bytes: 0 })
     }
 
@@ -41,10 +40,10 @@ impl Brought {
     }
 
     /// Charges what has come, be it all or not.
-    pub(super) fn end(self, host: Host, policy: &Policy) {
+    pub(super) fn end(self, host: Host) {
         let messages = self.reader.as_ref().map_or(0, LeaseReader::delivered);
         for owed in &self.owed {
-            if let Some(charge) = owed.due(policy, messages, self.bytes) {
+            if let Some(charge) = owed.due(messages, self.bytes) {
                 with_limiter(host, |limiter| limiter.charge(&host, &charge, host.now_nanos()));
             }
         }

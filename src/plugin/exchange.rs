@@ -172,7 +172,7 @@ impl Exchange {
         if let Some(call) = judgement.fleet_call(policy, guarded) {
             match fleet::ask(self.host, self.id, &self.this, call) {
                 Ok(asking) => {
-                    let limits = judgement.keep_limits(policy);
+                    let limits = std::mem::take(&mut judgement.limits);
                     self.stage = Stage::Asking(Box::new(Waiting { request, body: held, limits, asking }));
                     return Action::Pause;
                 }
@@ -193,15 +193,15 @@ impl Exchange {
                 InFlight::awaited(guarded.dialect, awaited).break_off(self.host);
             }
             // The limits have been asked, and are not asked again.
-            let kept = judgement.keep_limits(policy);
+            let limits = std::mem::take(&mut judgement.limits);
             let topic = || remembered_topic(self.host, &guarded.route);
             let fault = Err(Unreadable::out_of_reach("edited"));
             let mut unedited = judge(policy, guarded, request.side, fault, topic);
-            unedited.restore_limits(policy, kept);
+            unedited.limits = limits;
             return self.carry_out(policy, request, unedited, &[]);
         }
         if judgement.is_refused() {
-            with_limiter(self.host, |limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
+            with_limiter(self.host, |limiter| judgement.limits.refund(limiter, &self.host, || self.host.now_nanos()));
         }
         for counter in judgement.counters() {
             self.host.count(counter);
@@ -223,7 +223,7 @@ impl Exchange {
             }
         }
         self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
-        self.brought = Brought::awaited(policy, guarded.dialect, judgement.owes(policy));
+        self.brought = Brought::awaited(guarded.dialect, judgement.owes());
         self.in_flight = match judgement.in_flight.awaited {
             Some(awaited) => Some(InFlight::awaited(guarded.dialect, awaited)),
             None => InFlight::settling(self.host, policy, guarded.dialect, &guarded.route, || {
@@ -365,8 +365,8 @@ impl Exchange {
 
     /// Charges what a pull has brought.
     fn pay(&mut self) {
-        if let (Some(brought), Some(policy)) = (self.brought.take(), &self.policy) {
-            brought.end(self.host, policy);
+        if let Some(brought) = self.brought.take() {
+            brought.end(self.host);
         }
     }
 

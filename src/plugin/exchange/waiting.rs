@@ -2,7 +2,7 @@
 
 use proxy_wasm::types::Action;
 
-use crate::judgement::{Kept, judge};
+use crate::judgement::{Limits, judge};
 use crate::operation::Unreadable;
 
 use super::{Collected, Exchange, Stage};
@@ -15,7 +15,7 @@ pub(super) struct Waiting {
     /// The size of the body that is held, or why there is none.
     pub(super) body: Result<usize, Unreadable>,
     /// What the local limits have said.
-    pub(super) limits: Kept,
+    pub(super) limits: Limits,
     pub(super) asking: Asking,
 }
 
@@ -36,7 +36,7 @@ impl Exchange {
         let body = body.as_deref().map_err(Clone::clone);
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
-        judgement.restore_limits(&policy, limits);
+        judgement.limits = limits;
         let (call, answer) = asking.ended(answer);
         judgement.take_fleet_answer(&policy, &request.guarded, &call, &answer);
         self.headers = answer.headers;
