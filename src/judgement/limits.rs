@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::http::Reply;
 use crate::limit::bill::{Charge, Facts};
-use crate::limit::{Answer, Limiter, Paid};
+use crate::limit::{Limiter, Paid, Payment};
 use crate::operation::{Kind, Topic};
 use crate::policy::limit::{Cost, Limit, Reach};
 use crate::policy::verdict::{Outcome, Quota, Refusal, Throttle};
@@ -107,22 +107,22 @@ impl Judgement<'_> {
         let now = now();
         let mut limits = Limits::default();
         match limiter.ask(memory, &enforced, now) {
-            Answer::Paid(paid) => {
+            Payment::Paid(paid) => {
                 (limits.charges, limits.paid) = (enforced, paid);
                 for charge in shadowed {
                     let limit = charge.limit.clone();
                     let refused = match limiter.ask(memory, std::slice::from_ref(&charge), now) {
-                        Answer::Paid(paid) => {
+                        Payment::Paid(paid) => {
                             limits.charges.push(charge);
                             limits.paid.extend(paid);
                             None
                         }
-                        Answer::Refused { throttle, .. } => Some(told(self, &refusal(policy, &limit, throttle))),
+                        Payment::Refused { throttle, .. } => Some(told(self, &refusal(policy, &limit, throttle))),
                     };
                     limits.tried.push(Tried { limit, refused });
                 }
             }
-            Answer::Refused { index, throttle } => {
+            Payment::Refused { index, throttle } => {
                 limits.refused = enforced
                     .get(index)
                     .map(|charge| self.refused(guarded, policy.current.mode, refusal(policy, &charge.limit, throttle)));

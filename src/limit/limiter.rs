@@ -40,7 +40,7 @@ pub struct Trouble {
 
 /// What several limits, asked as one, have answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Payment {
     /// All have agreed, and were paid as this says.
     Paid(Vec<Paid>),
     /// One has not; none was charged.
@@ -112,18 +112,18 @@ pub struct Limiter {
 
 impl Limiter {
     /// Asks for all of `charges` at a time in Unix nanoseconds: either all are paid, or none is.
-    pub fn ask(&mut self, memory: &impl SharedMemory, charges: &[Charge], now: u64) -> Answer {
+    pub fn ask(&mut self, memory: &impl SharedMemory, charges: &[Charge], now: u64) -> Payment {
         let mut paid = Vec::with_capacity(charges.len());
         for (index, charge) in charges.iter().enumerate() {
             match self.pay(memory, charge, now) {
                 Ok(from) => paid.push(from),
                 Err(throttle) => {
                     self.refund(memory, charges, &paid, now);
-                    return Answer::Refused { index, throttle };
+                    return Payment::Refused { index, throttle };
                 }
             }
         }
-        Answer::Paid(paid)
+        Payment::Paid(paid)
     }
 
     /// Puts back what was `paid` for a request that does not go on.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::bill::{Charge, Facts};
-use super::{Answer, Limiter, Trouble, ledger};
+use super::{Limiter, Payment, Trouble, ledger};
 use crate::operation::{Kind, Millis, Tenant};
 use crate::policy::Mode;
 use crate::policy::limit::{Cost, Key, Limit, Operations, Rate, Reach};
@@ -40,7 +40,7 @@ fn charge(limit: &Limit, tenant: &str, cost: u64) -> Charge {
 /// Asks for one token after the other until there is none; how many there were.
 fn drain(limiter: &mut Limiter, memory: &impl SharedMemory, charge: &Charge, now: u64) -> u64 {
     let mut count = 0;
-    while let Answer::Paid(_) = limiter.ask(memory, std::slice::from_ref(charge), now) {
+    while let Payment::Paid(_) = limiter.ask(memory, std::slice::from_ref(charge), now) {
         count += charge.cost;
     }
     count
@@ -146,7 +146,7 @@ proptest! {
                     let (one, limiter) = (charge(&limit, "a", 1), &mut limiters[worker % workers]);
                     let mut ask = |limiter: &mut Limiter, times: u64, now: u64| {
                         let answers = (0..times).map(|_| limiter.ask(&memory, std::slice::from_ref(&one), now));
-                        passed.0.push((now, answers.filter(|answer| matches!(answer, Answer::Paid(_))).count() as u64));
+                        passed.0.push((now, answers.filter(|answer| matches!(answer, Payment::Paid(_))).count() as u64));
                     };
                     ask(limiter, times, now);
                     now = (now / SECOND + 2) * SECOND - 1;
@@ -157,7 +157,7 @@ proptest! {
                 }
                 Step::Ask { worker, cost, times } => for _ in 0..times {
                     let answer = limiters[worker % workers].ask(&memory, &[charge(&limit, "a", cost)], now);
-                    if let Answer::Paid(_) = answer {
+                    if let Payment::Paid(_) = answer {
                         passed.0.push((now, cost));
                     }
                 },
@@ -185,12 +185,12 @@ proptest! {
         for (worker, cost, micros) in asks {
             now += micros * 1_000;
             match limiters[worker].ask(&memory, &charges(cost), now) {
-                Answer::Paid(paid) => {
+                Payment::Paid(paid) => {
                     prop_assert_eq!(paid.len(), limits.len());
                     passed.0.push((now, cost));
                 }
-                Answer::Refused { throttle: Throttle::TooCostly { .. }, .. } => prop_assert!(false),
-                Answer::Refused { .. } => {}
+                Payment::Refused { throttle: Throttle::TooCostly { .. }, .. } => prop_assert!(false),
+                Payment::Refused { .. } => {}
             }
         }
         let least = bursts.iter().min().copied().unwrap_or_default();
@@ -203,7 +203,7 @@ proptest! {
             let left = burst + (now - START) * rate / SECOND - passed.sum();
             let passes = |cost: u64| {
                 let answer = Limiter::default().ask(&memory, &[charge(limit, "a", cost)], now);
-                matches!(answer, Answer::Paid(_))
+                matches!(answer, Payment::Paid(_))
             };
             prop_assert_eq!((passes(left + 1), left == 0 || passes(left)), (false, true), "{} left", left);
         }
@@ -279,13 +279,13 @@ proptest! {
             match step {
                 Crowded::Wait(micros) => now += micros * 1_000,
                 Crowded::Ask { worker, key, cost, times } => for _ in 0..times {
-                    if let Answer::Paid(_) = limiters[worker].ask(&memory, &[charge(key, cost)], now) {
+                    if let Payment::Paid(_) = limiters[worker].ask(&memory, &[charge(key, cost)], now) {
                         passed[key].0.push((now, cost));
                     }
                 },
                 Crowded::Crowd(worker) => for (key, passed) in passed.iter_mut().enumerate() {
                     for _ in 0..3 {
-                        if let Answer::Paid(_) = limiters[worker].ask(&memory, &[charge(key, burst / 4)], now) {
+                        if let Payment::Paid(_) = limiters[worker].ask(&memory, &[charge(key, burst / 4)], now) {
                             passed.0.push((now, burst / 4));
                         }
                     }
@@ -322,7 +322,7 @@ proptest! {
                 if worker >= busy && tick % 400 != 0 {
                     continue;
                 }
-                while let Answer::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", cost)], now) {
+                while let Payment::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", cost)], now) {
                     passed.0.push((now, cost));
                 }
             }
@@ -342,7 +342,7 @@ fn a_loan_that_lapses_counts_as_used_at_that_moment() {
     let (one, epoch) = (charge(&limit, "a", 1), START / SECOND * SECOND);
     let (mut limiter, mut passed) = (Limiter::default(), Passed::default());
     let mut use_one = |limiter: &mut Limiter, now: u64| {
-        assert!(matches!(limiter.ask(&memory, std::slice::from_ref(&one), now), Answer::Paid(_)));
+        assert!(matches!(limiter.ask(&memory, std::slice::from_ref(&one), now), Payment::Paid(_)));
         passed.0.push((now, 1));
     };
     let borrowed = epoch + 951 * MILLISECOND;
@@ -371,7 +371,7 @@ fn a_full_bucket_gives_its_burst_and_then_a_token_each_time_that_one_comes_in() 
         let memory = Memory::default();
         let paid = |cost: u64, now: u64| {
             let answer = Limiter::default().ask(&memory, &[charge(&limit, "a", cost)], now);
-            matches!(answer, Answer::Paid(_))
+            matches!(answer, Payment::Paid(_))
         };
         let token = (period.unsigned_abs() * MILLISECOND).div_ceil(tokens);
         assert_eq!((paid(burst - 1, START), paid(1, START), paid(1, START)), (true, true, false), "{rate:?}");
@@ -392,7 +392,7 @@ fn a_hot_key_asks_shared_memory_seldom() {
     let mut limiter = Limiter::default();
     for request in 0..10_000 {
         let now = START + request * 200_000;
-        assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], now), Answer::Paid(_)));
+        assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], now), Payment::Paid(_)));
     }
     // Half of the rate is asked for; a loan is what comes in within 50 ms, which is 500 tokens.
     assert!(memory.1.get() <= 40, "{} round trips", memory.1.get());
@@ -404,13 +404,13 @@ fn who_is_refused_asks_shared_memory_no_more_until_there_may_be_something() {
     let limit = limit("all", 10, 1);
     let mut limiter = Limiter::default();
     let mut ask = |now: u64| limiter.ask(&memory, &[charge(&limit, "a", 1)], now);
-    assert!(matches!(ask(START), Answer::Paid(_)));
-    let wait = |throttle| Answer::Refused { index: 0, throttle };
+    assert!(matches!(ask(START), Payment::Paid(_)));
+    let wait = |throttle| Payment::Refused { index: 0, throttle };
     let in_ms = |wait: i64| Throttle::Wait { wait: Millis(wait), left: 0 };
     assert_eq!(ask(START), wait(in_ms(100)));
     memory.values.borrow_mut().clear();
     assert_eq!(ask(START + 40 * MILLISECOND), wait(in_ms(60)), "from memory of its own");
-    assert!(matches!(ask(START + 100 * MILLISECOND), Answer::Paid(_)));
+    assert!(matches!(ask(START + 100 * MILLISECOND), Payment::Paid(_)));
 }
 
 #[test]
@@ -421,10 +421,10 @@ fn what_is_put_back_is_there_at_once_for_its_worker_and_within_a_second_for_the_
         Limit { reach: Reach::Local { rate: Rate { tokens: 10, period: Millis(3_600_000) }, burst: 1 }, ..limit };
     let charges = [charge(&limit, "a", 1)];
     let mut limiters = [Limiter::default(), Limiter::default()];
-    let waits = |answer: Answer, wait: i64| {
-        assert_eq!(answer, Answer::Refused { index: 0, throttle: Throttle::Wait { wait: Millis(wait), left: 0 } });
+    let waits = |answer: Payment, wait: i64| {
+        assert_eq!(answer, Payment::Refused { index: 0, throttle: Throttle::Wait { wait: Millis(wait), left: 0 } });
     };
-    let Answer::Paid(paid) = limiters[0].ask(&memory, &charges, START) else { panic!() };
+    let Payment::Paid(paid) = limiters[0].ask(&memory, &charges, START) else { panic!() };
     for limiter in &mut limiters {
         waits(limiter.ask(&memory, &charges, START), 360_000);
         // From memory, and still with the whole time.
@@ -432,9 +432,9 @@ fn what_is_put_back_is_there_at_once_for_its_worker_and_within_a_second_for_the_
     }
     let now = START + SECOND;
     limiters[0].refund(&memory, &charges, &paid, now);
-    let Answer::Paid(paid) = limiters[0].ask(&memory, &charges, now) else { panic!("it is there again") };
+    let Payment::Paid(paid) = limiters[0].ask(&memory, &charges, now) else { panic!("it is there again") };
     limiters[0].refund(&memory, &charges, &paid, now);
-    assert!(matches!(limiters[1].ask(&memory, &charges, now), Answer::Paid(_)));
+    assert!(matches!(limiters[1].ask(&memory, &charges, now), Payment::Paid(_)));
 }
 
 #[test]
@@ -444,18 +444,18 @@ fn idle_tokens_go_back_to_the_bucket() {
     let mut limiters = [Limiter::default(), Limiter::default()];
     let mut now = START;
     for _ in 0..40 {
-        assert!(matches!(limiters[0].ask(&memory, &[charge(&limit, "a", 1)], now), Answer::Paid(_)));
+        assert!(matches!(limiters[0].ask(&memory, &[charge(&limit, "a", 1)], now), Payment::Paid(_)));
         now += MILLISECOND;
     }
     // Long enough to be idle and to fill the bucket, but for what is lent.
     now += 300 * MILLISECOND;
     let whole = [charge(&limit, "a", 200)];
-    assert!(matches!(limiters[1].ask(&memory, &whole, now), Answer::Refused { .. }), "some of it is lent");
+    assert!(matches!(limiters[1].ask(&memory, &whole, now), Payment::Refused { .. }), "some of it is lent");
     limiters[0].sweep(&memory, now);
     assert!(limiters[0].is_idle());
     now += 20 * MILLISECOND;
     limiters[1] = Limiter::default();
-    assert!(matches!(limiters[1].ask(&memory, &whole, now), Answer::Paid(_)));
+    assert!(matches!(limiters[1].ask(&memory, &whole, now), Payment::Paid(_)));
 }
 
 #[test]
@@ -492,7 +492,7 @@ fn two_workers_that_make_a_bucket_at_once_lose_nothing() {
                 && let Some(mut rival) = self.rival.take()
             {
                 let answer = rival.ask(self.memory, &[charge(self.limit, "a", 1)], START + 1);
-                assert!(matches!(answer, Answer::Paid(_)));
+                assert!(matches!(answer, Payment::Paid(_)));
             }
             self.memory.set(key, value, version)
         }
@@ -514,10 +514,10 @@ fn a_bucket_that_too_many_write_at_once_lets_nothing_through_and_counts_it() {
     let mut limiter = Limiter::default();
     limiter.ask(&memory, &[charge(&limit, "a", 1)], START);
     memory.rivals.set(3);
-    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Answer::Paid(_)), "three rivals");
+    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Payment::Paid(_)), "three rivals");
     memory.rivals.set(1_000);
     let mut other = Limiter::default();
-    assert!(matches!(other.ask(&memory, &[charge(&limit, "a", 1)], START + SECOND), Answer::Refused { .. }));
+    assert!(matches!(other.ask(&memory, &[charge(&limit, "a", 1)], START + SECOND), Payment::Refused { .. }));
     assert_eq!(other.trouble(), Trouble { contended: 1, ..Trouble::default() });
     assert_eq!(other.trouble(), Trouble::default());
 }
@@ -527,7 +527,7 @@ fn what_does_not_reach_its_bucket_is_counted_and_is_no_refusal() {
     let (memory, limit) = (Memory::default(), limit("all", 1_000, 1_000));
     let charges = [charge(&limit, "a", 1)];
     let mut limiter = Limiter::default();
-    let Answer::Paid(paid) = limiter.ask(&memory, &charges, START) else { panic!() };
+    let Payment::Paid(paid) = limiter.ask(&memory, &charges, START) else { panic!() };
     limiter.ask(&memory, &charges, START);
     assert!(in_hand(&limiter, &charges[0], START) > 0);
     memory.rivals.set(1_000);
@@ -541,12 +541,12 @@ fn what_does_not_reach_its_bucket_is_counted_and_is_no_refusal() {
 fn what_is_charged_after_the_fact_makes_the_next_ones_wait() {
     let (memory, limit) = (Memory::default(), limit("all", 10, 10));
     let mut limiter = Limiter::default();
-    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Answer::Paid(_)));
+    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Payment::Paid(_)));
     limiter.charge(&memory, &charge(&limit, "a", 31), START);
     let refused = |now: u64| Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], now);
-    let Answer::Refused { throttle: Throttle::Wait { wait, left: 0 }, .. } = refused(START) else { panic!() };
+    let Payment::Refused { throttle: Throttle::Wait { wait, left: 0 }, .. } = refused(START) else { panic!() };
     assert_eq!(wait, Millis(2_300));
-    assert!(matches!(refused(START + 2_300 * MILLISECOND), Answer::Paid(_)));
+    assert!(matches!(refused(START + 2_300 * MILLISECOND), Payment::Paid(_)));
 }
 
 #[test]
@@ -577,14 +577,14 @@ fn what_a_slow_limit_forgets_does_not_weigh_on_a_quick_one() {
     assert!(limiter.trouble().evicted > 400);
     for tenant in 0..500 {
         let tenant = format!("tenant-{tenant}");
-        assert!(matches!(limiter.ask(&memory, &[charge(&quick, &tenant, 1)], START), Answer::Paid(_)), "{tenant}");
+        assert!(matches!(limiter.ask(&memory, &[charge(&quick, &tenant, 1)], START), Payment::Paid(_)), "{tenant}");
     }
     assert_eq!(memory.values.borrow().len(), slots, "the same slots");
     // A newcomer of the slow limit finds nothing where another was forgotten.
     let refused = |limit: &Limit| {
         let ask = |tenant: usize| [charge(limit, &format!("new-{tenant}"), 1)];
         (0..100)
-            .filter(|tenant| matches!(Limiter::default().ask(&memory, &ask(*tenant), START), Answer::Refused { .. }))
+            .filter(|tenant| matches!(Limiter::default().ask(&memory, &ask(*tenant), START), Payment::Refused { .. }))
             .count()
     };
     assert_eq!((refused(&slow) > 90, refused(&quick)), (true, 0));
@@ -600,7 +600,7 @@ fn nobody_can_choose_keys_of_one_slot() {
         let mut limiters = vec![Limiter::default(); 4];
         for (index, tenant) in tenants.iter().enumerate() {
             let now = salt + index as u64;
-            assert!(matches!(limiters[index % 4].ask(&memory, &[charge(&limit, tenant, 1)], now), Answer::Paid(_)));
+            assert!(matches!(limiters[index % 4].ask(&memory, &[charge(&limit, tenant, 1)], now), Payment::Paid(_)));
         }
         assert_eq!(memory.get(ledger::SALT).0, salt.to_le_bytes());
         memory.values.borrow().len() - 1

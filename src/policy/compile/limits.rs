@@ -5,15 +5,14 @@ use std::rc::Rc;
 use crate::hash::HashSet;
 use crate::operation::{Kind, Millis};
 use crate::policy::limit::{
-    Cost, Key, Limit, MAX_FILL, MAX_LIMITS, MAX_RATE, MAX_SERVICE_NAME, OnError, Operations, Rate, Reach, Service,
+    Cost, IN_FLIGHT, Key, Limit, MAX_FILL, MAX_LIMITS, MAX_RATE, MAX_SERVICE_NAME, OnError, Operations, Rate, Reach,
+    Service,
 };
 use crate::policy::section::Section;
 use crate::policy::units::{rate, write_duration, write_rate};
 use crate::policy::wording::quoted_text;
 use crate::policy::{Mode, Problem};
 
-/// The name that `max_in_flight` has among the limits in metrics and logs. No limit may have it.
-const RESERVED: &str = "max_in_flight";
 /// The longest that a request may wait for the rate limit service.
 const MAX_TIMEOUT: Millis = Millis(1_000);
 /// The most tokens that a bucket may hold: those of the greatest rate over the longest time.
@@ -39,7 +38,7 @@ pub(super) fn read(document: &mut Section<'_, '_>) -> Vec<Rc<Limit>> {
 fn name<'n>(entry: &mut Section<'n, '_>, names: &mut HashSet<&'n str>) -> &'n str {
     entry.require("name", "a name for headers, logs and metrics");
     let name = entry.label("name").unwrap_or_default();
-    if name == RESERVED {
+    if name == IN_FLIGHT {
         entry.fault("name", Problem::Reserved { name: name.to_owned() });
     } else if !name.is_empty() && !names.insert(name) {
         entry.fault("name", Problem::Taken { name: name.to_owned(), by: "an earlier limit" });
