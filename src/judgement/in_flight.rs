@@ -31,7 +31,7 @@ pub struct InFlight {
     /// The leases to come, where they are counted.
     pub awaited: Option<Awaited>,
     /// Whether they should have been and are not.
-    evicted: bool,
+    untracked: bool,
 }
 
 /// Whether the leases of a caller's group are counted: a rule bounds them that decides for it, or would.
@@ -92,7 +92,7 @@ impl Judgement<'_> {
                     return;
                 }
                 Grant::Untracked => {
-                    self.in_flight.evicted = true;
+                    self.in_flight.untracked = true;
                     return;
                 }
             }
@@ -116,8 +116,8 @@ impl Judgement<'_> {
             }
             _ => None,
         };
-        let evicted = self.in_flight.evicted.then_some(Counter::LeaseEvictions);
-        throttled.chain(undecidable).chain(evicted).collect()
+        let untracked = self.in_flight.untracked.then_some(Counter::LeaseEvictions);
+        throttled.chain(undecidable).chain(untracked).collect()
     }
 }
 
