@@ -54,7 +54,7 @@ impl Gateway<'_> {
 
     /// Charges a pull for what it has brought.
     fn charge(&mut self, dialect: Dialect, judgement: &Judgement<'_>, answer: &[u8]) {
-        let owed = judgement.owes(self.policy);
+        let owed = judgement.owes();
         if owed.is_empty() {
             return;
         }
@@ -62,7 +62,7 @@ impl Gateway<'_> {
         // What cannot be read costs what was found until then.
         let _ = reader.push(answer, &mut |_| {});
         let bytes = u64::try_from(answer.len()).unwrap_or(u64::MAX);
-        for charge in owed.iter().filter_map(|owed| owed.due(self.policy, reader.tally().delivered, bytes)) {
+        for charge in owed.iter().filter_map(|owed| owed.due(reader.tally().delivered, bytes)) {
             self.limiter.charge(&self.memory, &charge, self.now);
         }
     }
