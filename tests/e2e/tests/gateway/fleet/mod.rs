@@ -54,8 +54,7 @@ async fn two_envoys_with_two_workers_each_share_one_limit() {
 async fn one_call_asks_for_all_limits_and_each_costs_what_it_says() {
     for mode in MODES {
         let redis = redis().await;
-        let service =
-            service(&redis, json!([at_most(20, "messages"), at_most(5, "requests"), at_most(3, "tried")])).await;
+        let service = service(&redis, json!([at_most(20, "messages"), at_most(5, "requests")])).await;
         let with = |name: &str, member: &str, value: &str| {
             let mut limit = fleet(name, "reject");
             limit[member] = value.into();
@@ -132,21 +131,27 @@ async fn a_client_is_told_what_the_service_tells() {
     }
 }
 
+/// A limit in shadow that is over stops nobody, and the enforced one beside it goes on counting.
 #[tokio::test]
 async fn a_limit_in_shadow_is_asked_and_counted_only() {
     let redis = redis().await;
     let service = service(&redis, json!([at_most(1, "tried"), at_most(3, "held")])).await;
     let mut tried = fleet("tried", "reject");
     tried["over"] = "shadow".into();
-    let gateway = asking(HostMode::Held, &[service.address()], json!([tried, fleet("other", "reject")])).start().await;
+    let gateway = asking(HostMode::Held, &[service.address()], json!([tried, fleet("held", "reject")])).start().await;
     for _ in 0..3 {
         assert!(passes(&gateway, "a", 1).await);
     }
-    assert_eq!(service.calls(), 3);
-    assert_eq!(results(&gateway).await, [1, 2, 0, 0, 0]);
-    assert_eq!(gateway.count("ackguard_shadow_limited_total.limit.tried").await, 2);
+    let refused = gateway.guarded(&publish("a", 1)).await;
+    assert_eq!(refused.head.status(), 429, "{refused:?}");
+    assert_eq!(refused.header("x-ackguard").as_deref(), Some("reject; limit=held; policy=1"));
+    assert_eq!(service.calls(), 4);
+    assert_eq!(results(&gateway).await, [1, 3, 0, 0, 0]);
+    assert_eq!(gateway.count("ackguard_limited_total.limit.held").await, 1);
+    // Both are asked in one call: the limit in shadow also of what the enforced one refuses.
+    assert_eq!(gateway.count("ackguard_shadow_limited_total.limit.tried").await, 3);
     let line = "ackguard: shadow limit: publish: reject; limit=tried; policy=1";
     let log = gateway.envoy.log();
-    assert_eq!(log.lines().filter(|found| found.contains(line)).count(), 2, "{log}");
+    assert_eq!(log.lines().filter(|found| found.contains(line)).count(), 3, "{log}");
     gateway.finish().await;
 }
