@@ -129,9 +129,10 @@ async fn clients_that_leave_while_the_service_is_asked_leave_nothing_behind() {
             until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
             drop(client);
         }
+        let left = async || (gateway.stat("http.guarded.downstream_rq_active").await == 0).then_some(());
+        until("the end of the requests", left).await.expect("they end with their clients");
         service.hang(false);
         assert!(passes(&gateway, "a", 1).await);
-        gateway.upstream.forget();
         gateway.end().await;
     }
 }
@@ -146,15 +147,19 @@ async fn a_body_that_comes_while_the_service_is_asked_arrives_whole() {
         let pieces = ["{\"messages\":[", "{\"body\":\"x\"}", "]}"];
         let request = Request::new("POST", "/tmq/v1/topics/orders/messages").header("x-dingtalk-mq-appkey", "a");
         let whole = request.chunked_with_trailers(pieces.map(str::as_bytes), "x-trailer: t\r\n");
-        let (start, rest) = whole.split_at(whole.len() - 45);
+        let end = whole.windows(4).position(|found| found == b"\r\n\r\n").expect("the end of the head") + 4;
+        let (head, body) = whole.split_at(end);
+        let received = "http.guarded.downstream_cx_rx_bytes_total";
+        let before = gateway.stat(received).await;
         service.hang(true);
         let mut client = Http1Client::open(gateway.envoy.guarded()).await;
-        client.send(start).await;
+        client.send(head).await;
         until("the call", async || (service.calls() > 0).then_some(())).await.unwrap();
-        for piece in rest.chunks(10) {
+        for piece in body.chunks(10) {
             client.send(piece).await;
             tokio::task::yield_now().await;
         }
+        gateway.envoy.stat_reaches(received, before + whole.len() as u64).await.expect("the body while it waits");
         service.hang(false);
         let response = client.response().await;
         assert_eq!(response.head.status(), 200, "{mode:?}: {response:?}");
@@ -165,16 +170,20 @@ async fn a_body_that_comes_while_the_service_is_asked_arrives_whole() {
     }
 }
 
-/// A policy that is replaced takes nothing from the requests that wait under it, whether the new one asks a service or not.
+/// A policy that is replaced takes nothing from the requests that wait under it, whether the new one asks a service or not,
+/// and they end as it says.
 #[tokio::test]
 async fn a_request_that_waits_when_the_policy_changes_is_answered_under_its_own() {
     let redis = redis().await;
     let service = service(&redis, json!([at_most(1_000, "publish")])).await;
-    for (on_error, next) in [("reject", json!([fleet("publish", "reject")])), ("allow", json!([]))] {
+    for (on_error, next) in [("reject", json!([])), ("allow", json!([fleet("publish", "reject")]))] {
         let bootstrap = shipped("ecds.yaml").host_mode(HostMode::Streamed);
         let bootstrap = bootstrap.with(|document| add_cluster(document, &[service.address()]));
         let first = bootstrap.clone().edit_policy(|policy| policy["limits"] = json!([fleet("publish", on_error)]));
-        let second = bootstrap.edit_policy(|policy| policy["limits"] = next.clone());
+        let second = bootstrap.edit_policy(|policy| {
+            policy["version"] = "2".into();
+            policy["limits"] = next;
+        });
         let gateway = Setup::new(HostMode::Streamed).bootstrap(|_| first).start().await;
         service.hang(true);
         let before = service.calls();
@@ -185,8 +194,12 @@ async fn a_request_that_waits_when_the_policy_changes_is_answered_under_its_own(
         let updated = gateway.stat(updates).await;
         gateway.envoy.deliver(&second).expect("a configuration with ECDS");
         gateway.envoy.stat_reaches(updates, updated + 1).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(results(&gateway).await, [0; 5], "{on_error}: it waits while the policy changes");
         let response = client.response().await;
+        // The second policy would do the other of the two.
         assert_eq!(went_on(&gateway, &response).await, on_error == "allow", "{on_error}");
+        let told = (on_error == "reject").then_some("reject; limit=publish; policy=1");
+        assert_eq!(response.header("x-ackguard").as_deref(), told, "{on_error}");
         assert_eq!(results(&gateway).await, [0, 0, 1, 0, 0], "{on_error}");
         service.hang(false);
         gateway.finish().await;
