@@ -1,13 +1,14 @@
 //! What holds when the service gives no answer.
 
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::Instant;
 
 use e2e::client::Http1Client;
 use e2e::gateway::{Gateway, MODES, Setup, shipped};
 use e2e::request::Request;
 use serde_json::{Value, json};
-use stack::{HostMode, until};
+use stack::{Clock, HostMode, until};
 
 use super::stand::{add_cluster, asking, at_most, fleet, passes, publish, redis, results, service, went_on};
 
@@ -48,6 +49,42 @@ async fn a_service_that_hangs_is_waited_for_no_longer_than_the_limit_says() {
         }
         service.hang(false);
         answered_again(&gateway).await;
+        gateway.finish().await;
+    }
+}
+
+/// Envoy ends a call by its own time-out. A filter whose clock runs ahead of Envoy's timers shows that it would not wait for
+/// that end: it answers while the call is still under way.
+#[tokio::test]
+async fn a_wait_ends_where_envoy_never_tells_how_the_call_ended() {
+    // On a machine that stands still for a second, Envoy may be first. Fewer than the failures that open the breaker.
+    const TRIALS: u64 = 4;
+    let redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+    for mode in MODES {
+        let clock = Rc::new(Clock::new().expect("a clock"));
+        let limits = json!([fleet("publish", "reject")]);
+        let gateway = asking(mode, &[service.address()], limits).clock(clock.clone()).start().await;
+        let mut first = false;
+        for trial in 1..=TRIALS {
+            service.hang(true);
+            let before = service.calls();
+            let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+            client.send(&publish("a", 1)).await;
+            until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
+            clock.set(2 * i64::try_from(trial).expect("few")).expect("the clock is set");
+            let response = client.response().await;
+            first = gateway.stat("cluster.ratelimit.upstream_rq_active").await == 1;
+            assert!(!went_on(&gateway, &response).await, "{mode:?}");
+            assert_eq!(results(&gateway).await, [0, 0, trial, 0, 0], "{mode:?}");
+            service.hang(false);
+            if first {
+                break;
+            }
+        }
+        assert!(first, "{mode:?}: the filter waited for Envoy");
+        // The end of the call, when it comes, is nobody's business any more.
+        assert!(passes(&gateway, "a", 1).await, "{mode:?}");
         gateway.finish().await;
     }
 }

@@ -3,9 +3,11 @@
 mod failures;
 mod stand;
 
+use e2e::client::Http1Client;
 use e2e::gateway::MODES;
+use e2e::request::Request;
 use serde_json::{Value, json};
-use stack::HostMode;
+use stack::{HostMode, until};
 use tokio::task::JoinSet;
 
 use stand::{asking, at_most, fleet, passes, publish, redis, results, service, went_on};
@@ -25,7 +27,7 @@ async fn two_envoys_with_two_workers_each_share_one_limit() {
     for index in 0..80 {
         let address = gateways[index % 2].envoy.guarded();
         clients.spawn(async move {
-            let mut client = e2e::client::Http1Client::open(address).await;
+            let mut client = Http1Client::open(address).await;
             client.send(&publish("app", 1)).await;
             client.response().await.head.status()
         });
@@ -154,4 +156,42 @@ async fn a_limit_in_shadow_is_asked_and_counted_only() {
     let log = gateway.envoy.log();
     assert_eq!(log.lines().filter(|found| found.contains(line)).count(), 3, "{log}");
     gateway.finish().await;
+}
+
+/// What a rule or a bound changes in a request is changed when the service has let it pass.
+#[tokio::test]
+async fn a_request_that_has_waited_goes_on_as_the_policy_edits_it() {
+    for mode in MODES {
+        let redis = redis().await;
+        let service = service(&redis, json!([at_most(1_000, "all")])).await;
+        let mut limit = fleet("all", "reject");
+        limit["operations"] = json!(["any"]);
+        let setup = asking(mode, &[service.address()], json!([limit]));
+        let gateway = setup.policy(|policy| policy["defaults"]["max_in_flight"] = 5.into()).start().await;
+        let subscribe = Request::subscribe("g").body(r#"{"topic":"orders","ackTimeout":0,"deadLetterTopic":"d"}"#);
+        let pull = Request::consumer("g", "pull").body(r#"{ "maxMessages": 800 }"#);
+        for (request, body, told) in [
+            (
+                subscribe,
+                r#"{"topic":"orders","ackTimeout":10000,"deadLetterTopic":"d"}"#,
+                "clamp; field=ackTimeout; from=0; to=10000; rule=defaults; policy=1",
+            ),
+            (pull, r#"{ "maxMessages": 5 }"#, "clamp; field=maxMessages; from=800; to=5; rule=defaults; policy=1"),
+        ] {
+            service.hang(true);
+            let before = service.calls();
+            let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+            client.send(&request).await;
+            until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
+            service.hang(false);
+            let response = client.response().await;
+            assert_eq!((response.head.status(), response.header("x-ackguard").as_deref()), (200, Some(told)));
+            let received = gateway.upstream.take().await;
+            assert_eq!(received.text(), body, "{mode:?}");
+            let length = (mode == HostMode::Held).then(|| body.len().to_string());
+            assert_eq!(received.header("content-length"), length, "{mode:?}: a streamed head has gone on without one");
+        }
+        assert_eq!(results(&gateway).await, [2, 0, 0, 0, 0], "{mode:?}");
+        gateway.finish().await;
+    }
 }
