@@ -9,8 +9,9 @@ use crate::policy::Policy;
 use crate::policy::limit::OnError;
 
 use super::{Collected, Exchange, Stage};
-use crate::plugin::answer::remembered_topic;
 use crate::plugin::fleet::Asking;
+use crate::plugin::limits::with_limiter;
+use crate::plugin::subscription::remembered_topic;
 
 /// A request that waits for the fleet's service.
 pub(super) struct Waiting {
@@ -23,6 +24,17 @@ pub(super) struct Waiting {
 }
 
 impl Exchange {
+    /// Gives up the wait for a client that has left: the request does not go on, and what it has paid goes back.
+    pub(super) fn abandon(&mut self, policy: &Policy) {
+        let Stage::Asking(waiting) = std::mem::replace(&mut self.stage, Stage::Passing) else { return };
+        let Waiting { request, limits, asking, .. } = *waiting;
+        asking.abandoned();
+        let fault = Err(Unreadable::out_of_reach("read"));
+        let mut judgement = judge(policy, &request.guarded, request.place.side, fault, || None);
+        judgement.restore_limits(policy, limits);
+        with_limiter(|limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
+    }
+
     /// Ends the wait for the fleet's service, from which nothing is heard.
     pub(in crate::plugin) fn unanswered(&mut self) {
         self.go_on(None);
@@ -38,7 +50,7 @@ impl Exchange {
         let topic = || remembered_topic(self.host, &request.guarded.route);
         let body = body.as_deref().map_err(Clone::clone);
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
-        let mut judgement = judge(&policy, &request.guarded, request.side, body, topic);
+        let mut judgement = judge(&policy, &request.guarded, request.place.side, body, topic);
         judgement.restore_limits(&policy, limits);
         match asking.ended(answer) {
             Ok((call, answer)) => {

@@ -58,11 +58,11 @@ impl Gateway<'_> {
         if owed.is_empty() {
             return;
         }
-        let mut reader = dialect.lease_reader();
+        let mut reader = dialect.answer_reader();
         // What cannot be read costs what was found until then.
         let _ = reader.push(answer, &mut |_| {});
         let bytes = u64::try_from(answer.len()).unwrap_or(u64::MAX);
-        for charge in owed.iter().filter_map(|owed| owed.due(self.policy, reader.delivered(), bytes)) {
+        for charge in owed.iter().filter_map(|owed| owed.due(self.policy, reader.tally().delivered, bytes)) {
             self.limiter.charge(&self.memory, &charge, self.now);
         }
     }
@@ -103,6 +103,6 @@ impl Gateway<'_> {
 fn changes(dialect: Dialect, answer: &[u8]) -> Vec<LeaseChange> {
     let mut changes = Vec::new();
     // What comes before a fault counts.
-    let _ = dialect.lease_reader().push(answer, &mut |change| changes.push(change));
+    let _ = dialect.answer_reader().push(answer, &mut |change| changes.push(change));
     changes
 }
