@@ -378,6 +378,7 @@ async fn a_client_is_counted_by_its_address() {
         assert_eq!(passed_of(gateway, &ack("10.1.2.3"), 3).await, 2);
         assert_eq!(passed_of(gateway, &ack("10.1.2.4"), 3).await, 2);
         assert_eq!(passed_of(gateway, &ack("2001:db8::1"), 3).await, 2);
+        assert_eq!(passed_of(gateway, &ack("2001:db8::2"), 3).await, 0, "one client has a whole /64");
     })
     .await;
     in_both_modes(at_the_edge(true), async |gateway| {
