@@ -17,9 +17,8 @@ mod limits;
 mod tests;
 
 pub use answer::answer;
-pub use fleet::Kept;
 pub use in_flight::{Awaited, InFlight, counts_leases};
-pub use limits::{Limits, Owed, Refused, Tried};
+pub use limits::{Limits, Refused, Tried};
 
 use crate::dialect::{Dialect, Layout, Route};
 use crate::http::{Reply, RequestHead};
@@ -191,7 +190,7 @@ pub struct Judgement<'p> {
     /// How many bytes its body has, as far as that is known.
     pub bytes: u64,
     /// What the limits say; nothing until they are asked.
-    pub limits: Limits<'p>,
+    pub limits: Limits,
     /// What the bounds of leases say; nothing until they are asked.
     pub in_flight: InFlight,
 }

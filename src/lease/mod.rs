@@ -157,7 +157,7 @@ pub enum Tracked {
     /// They are in the table.
     Whole,
     /// Some are not: their slot has no room, or too many workers wrote at once.
-    Evicting,
+    Partly,
 }
 
 /// Takes out what was set aside for a pull, and does what an answer says of leases. A deadline that is told as a time to
@@ -179,13 +179,13 @@ pub fn update(
         let released = reservation.is_some_and(|Reservation(id)| slot.own.release(id));
         let changed = changes.make(&mut slot.own);
         let begun = changes.begun.len();
-        let tracked = if slot.begin(&changes.begun) == begun { Tracked::Whole } else { Tracked::Evicting };
+        let tracked = if slot.begin(&changes.begun) == begun { Tracked::Whole } else { Tracked::Partly };
         let idle = !released && !changed && begun == 0;
         if idle || memory.set(&holder.key, &slot.write(now), version) {
             return tracked;
         }
     }
-    Tracked::Evicting
+    Tracked::Partly
 }
 
 /// What an answer says of leases, in the order of their receipts.

@@ -170,7 +170,9 @@ impl Slot {
 
     /// Adds as many leases as there is room for; returns how many.
     pub(super) fn begin(&mut self, leases: &[Lease]) -> usize {
-        let room = SLOT_BYTES.saturating_sub(self.room()) / LEASE;
+        // The header of a section that holds nothing yet is not in the slot's room.
+        let header = if self.own.is_empty() { self.own.room() } else { 0 };
+        let room = SLOT_BYTES.saturating_sub(self.room() + header) / LEASE;
         let fit = leases.get(..room.min(leases.len())).unwrap_or_default();
         self.own.leases.extend_from_slice(fit);
         fit.len()

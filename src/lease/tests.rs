@@ -132,9 +132,13 @@ fn the_largest_bound_fits_a_slot_and_more_is_untracked() {
     assert_eq!(reserve(&memory, &neighbour, ask(2_000, 10_000), NOW), Grant::Untracked);
     assert_eq!(granted(&memory, &neighbour, ask(100, 10_000), NOW).0, 100);
     let leases: Vec<_> = (0..2_000).map(|index| begun(&index.to_string(), 30_000)).collect();
-    assert_eq!(update(&memory, &neighbour, None, &leases, NOW), Tracked::Evicting);
-    let values = memory.values.borrow();
-    assert!(values.values().all(|(slot, _)| slot.len() <= SLOT_BYTES));
+    assert_eq!(update(&memory, &neighbour, None, &leases, NOW), Tracked::Partly);
+    let whole: Vec<_> = (0..20_000).map(|index| begun(&index.to_string(), 30_000)).collect();
+    let alone = Memory::default();
+    assert_eq!(update(&alone, &group, None, &whole, NOW), Tracked::Partly);
+    for memory in [memory, alone] {
+        assert!(memory.values.borrow().values().all(|(slot, _)| slot.len() <= SLOT_BYTES));
+    }
 }
 
 #[test]
@@ -193,7 +197,7 @@ fn a_write_is_tried_again_and_given_up_in_the_end() {
     assert_eq!(granted(&memory, &group, ask(4, 10), NOW).0, 4);
     memory.rivals.set(1_000);
     assert_eq!(reserve(&memory, &group, ask(4, 10), NOW), Grant::Untracked);
-    assert_eq!(update(&memory, &group, None, &[ended("a")], NOW), Tracked::Evicting);
+    assert_eq!(update(&memory, &group, None, &[ended("a")], NOW), Tracked::Partly);
 }
 
 proptest! {

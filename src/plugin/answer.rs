@@ -104,7 +104,7 @@ impl Answer {
         self.time(policy, status);
         if is_success {
             let is_told = policy.telemetry == Telemetry::Full && matches!(self.kind, Kind::Pull | Kind::Ack);
-            let is_counted = self.brought.as_ref().is_some_and(|brought| brought.counts_messages(policy));
+            let is_counted = self.brought.as_ref().is_some_and(|brought| brought.counts_messages());
             self.most = match () {
                 () if self.in_flight.is_some() || self.ack.is_some() || is_counted => usize::MAX,
                 () if is_told => READ_FOR_METRICS,
@@ -185,7 +185,7 @@ impl Answer {
     }
 
     /// Takes the end of the answer.
-    pub(super) fn end(mut self, policy: &Policy) {
+    pub(super) fn end(mut self) {
         if let Some(subscription) = self.subscription.take() {
             subscription.end(self.host);
         }
@@ -196,7 +196,7 @@ impl Answer {
         if let Some(in_flight) = self.in_flight.take() {
             if is_whole { in_flight.end(self.host) } else { in_flight.give_up(self.host) }
         }
-        self.close(policy, tally);
+        self.close(tally);
     }
 
     /// The exchange is over, and the answer has not come to its end.
@@ -209,7 +209,7 @@ impl Answer {
         if let Some(in_flight) = self.in_flight.take() {
             if self.has_begun { in_flight.break_off(self.host) } else { in_flight.end(self.host) }
         }
-        self.close(policy, tally);
+        self.close(tally);
     }
 
     /// What the reader has found, and whether that is all there was.
@@ -218,14 +218,14 @@ impl Answer {
         read.unwrap_or_default()
     }
 
-    fn close(mut self, policy: &Policy, tally: Tally) {
+    fn close(mut self, tally: Tally) {
         self.tell(tally);
         if let Some(details) = self.details.take().filter(Details::has_receipts) {
             self.host.tell(&details);
         }
         if let Some(mut brought) = self.brought.take() {
             brought.found(tally.delivered);
-            brought.end(self.host, policy);
+            brought.end(self.host);
         }
     }
 

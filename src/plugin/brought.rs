@@ -1,7 +1,6 @@
 //! What a pull brings, for the limits that it is charged to when it is there.
 
-use crate::judgement::Owed;
-use crate::policy::Policy;
+use crate::limit::bill::Charge;
 use crate::policy::limit::Cost;
 
 use super::host::Host;
@@ -9,20 +8,20 @@ use super::limits::with_limiter;
 
 /// What limits are owed for the answer to a pull.
 pub(super) struct Brought {
-    owed: Vec<Owed>,
+    owed: Vec<Charge>,
     bytes: u64,
     messages: u64,
 }
 
 impl Brought {
     /// That of a pull that goes on, where a limit is still owed something for it.
-    pub(super) fn awaited(owed: Vec<Owed>) -> Option<Self> {
+    pub(super) fn awaited(owed: Vec<Charge>) -> Option<Self> {
         (!owed.is_empty()).then_some(Brought { owed, bytes: 0, messages: 0 })
     }
 
     /// Whether messages are counted, and not only bytes.
-    pub(super) fn counts_messages(&self, policy: &Policy) -> bool {
-        self.owed.iter().any(|owed| owed.cost(policy) == Some(Cost::Messages))
+    pub(super) fn counts_messages(&self) -> bool {
+        self.owed.iter().any(|owed| owed.limit.cost == Cost::Messages)
     }
 
     /// Notes so many bytes of the answer's body.
@@ -36,10 +35,10 @@ impl Brought {
     }
 
     /// Charges what has come, be it all or not.
-    pub(super) fn end(self, host: Host, policy: &Policy) {
+    pub(super) fn end(self, host: Host) {
         for owed in &self.owed {
-            if let Some(charge) = owed.due(policy, self.messages, self.bytes) {
-                with_limiter(|limiter| limiter.charge(&host, &charge, host.now_nanos()));
+            if let Some(charge) = owed.due(self.messages, self.bytes) {
+                with_limiter(host, |limiter| limiter.charge(&host, &charge, host.now_nanos()));
             }
         }
     }

@@ -185,17 +185,17 @@ impl Exchange {
         let topic = || remembered_topic(self.host, &guarded.route);
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
         let mut judgement = judge(policy, guarded, request.place.side, body, topic);
-        with_limiter(|limiter| {
+        with_limiter(self.host, |limiter| {
             judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
         });
         if let Some(call) = judgement.fleet_call(policy, guarded) {
             match fleet::ask(self.host, self.id, &self.this, call) {
                 Ok(asking) => {
-                    let limits = judgement.keep_limits(policy);
+                    let limits = std::mem::take(&mut judgement.limits);
                     self.stage = Stage::Asking(Box::new(Waiting { request, body: held, limits, asking }));
                     return Action::Pause;
                 }
-                Err(unasked) => self.without_answer(policy, guarded, &mut judgement, &unasked),
+                Err(unasked) => judgement.take_fleet_answer(policy, guarded, &unasked, &unasked.without_answer()),
             }
         }
         self.carry_out(policy, &request, judgement, bytes)
@@ -212,15 +212,15 @@ impl Exchange {
                 InFlight::awaited(awaited).end(self.host);
             }
             // The limits have been asked, and are not asked again.
-            let kept = judgement.keep_limits(policy);
+            let limits = std::mem::take(&mut judgement.limits);
             let topic = || remembered_topic(self.host, &guarded.route);
             let fault = Err(Unreadable::out_of_reach("edited"));
             let mut unedited = judge(policy, guarded, request.place.side, fault, topic);
-            unedited.restore_limits(policy, kept);
+            unedited.limits = limits;
             return self.carry_out(policy, request, unedited, &[]);
         }
         if judgement.is_refused() {
-            with_limiter(|limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
+            with_limiter(self.host, |limiter| judgement.limits.refund(limiter, &self.host, || self.host.now_nanos()));
         }
         for counter in judgement.counters() {
             self.host.count(counter);
@@ -247,7 +247,7 @@ impl Exchange {
             }
         }
         let (dialect, route) = (guarded.dialect, &guarded.route);
-        let brought = Brought::awaited(judgement.owes(policy));
+        let brought = Brought::awaited(judgement.owes());
         let topic = judgement.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
         let in_flight = match judgement.in_flight.awaited.take() {
             Some(awaited) => Some(InFlight::awaited(awaited)),
@@ -309,11 +309,10 @@ impl Exchange {
 
     /// The exchange is over, whole or not.
     pub(super) fn on_done(&mut self) {
-        let Some(policy) = self.policy.clone() else { return };
-        if let Some(answer) = self.answer.take() {
-            answer.break_off(&policy);
+        if let (Some(answer), Some(policy)) = (self.answer.take(), &self.policy) {
+            answer.break_off(policy);
         }
-        self.abandon(&policy);
+        self.abandon();
     }
 
     pub(super) fn on_http_request_headers(&mut self, ends: bool) -> Action {
@@ -371,8 +370,8 @@ impl Exchange {
 
     /// Takes what the whole answer says.
     fn answered(&mut self) {
-        if let (Some(answer), Some(policy)) = (self.answer.take(), &self.policy) {
-            answer.end(policy);
+        if let Some(answer) = self.answer.take() {
+            answer.end();
         }
     }
 }

@@ -116,11 +116,8 @@ impl Asking {
     }
 
     /// Takes the host's answer: a gRPC status and, where that is 0, a message of so many bytes. None where the host gives
-    /// none.
-    ///
-    /// # Errors
-    /// The call, where that tells nothing.
-    pub(super) fn ended(self, answer: Option<(u32, usize)>) -> Result<(Call, Answer), Call> {
+    /// none. Returns the call and the service's answer, or what follows where that tells nothing.
+    pub(super) fn ended(self, answer: Option<(u32, usize)>) -> (Call, Answer) {
         let Asking { host, call, permit, since, .. } = self;
         let answer = match answer {
             Some((0, size)) => call.read(&host.call_response(size)).map_err(|_| FleetResult::Error),
@@ -133,11 +130,12 @@ impl Asking {
                 settle(host, &call, permit, true);
                 let result = if answer.over.is_empty() { FleetResult::Ok } else { FleetResult::OverLimit };
                 host.count(Counter::FleetCalls(result));
-                Ok((call, answer))
+                (call, answer)
             }
             Err(result) => {
                 unanswered(host, &call, permit, result);
-                Err(call)
+                let answer = call.without_answer();
+                (call, answer)
             }
         }
     }

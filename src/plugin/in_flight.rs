@@ -90,7 +90,7 @@ impl InFlight {
         let reservation = self.reservation.map(|(reservation, _)| reservation);
         match lease::update(&host, &self.holder, reservation, &self.changes, host.now()) {
             Tracked::Whole => {}
-            Tracked::Evicting => host.count(Counter::LeaseEvictions),
+            Tracked::Partly => host.count(Counter::LeaseEvictions),
         }
     }
 }

@@ -177,7 +177,7 @@ impl Root {
     /// Gives back what this worker has borrowed and does not use, and takes its part in the census and in a roll-out.
     fn take_part(&mut self) {
         let Some(policy) = self.policy.clone().filter(|_| self.number == NEWEST.get()) else { return };
-        with_limiter(|limiter| {
+        with_limiter(self.host, |limiter| {
             if !limiter.is_idle() {
                 limiter.sweep(&self.host, self.host.now_nanos());
             }

@@ -33,6 +33,8 @@ pub use rules::{Caller, Match, Rule, Rules};
 pub use traffic::{TenantSource, TrafficMatch};
 pub use units::{write_duration, write_rate};
 
+use std::rc::Rc;
+
 use crate::dialect::Dialect;
 use crate::http::RequestHead;
 use crate::json::Node;
@@ -110,7 +112,7 @@ pub struct Policy {
     pub rollout: Option<Rollout>,
     traffic: Vec<TrafficMatch>,
     tenants: Vec<TenantSource>,
-    limits: Vec<Limit>,
+    limits: Vec<Rc<Limit>>,
     limited: Operations,
     asks_tenant: bool,
     asks_topic: bool,
@@ -122,7 +124,7 @@ impl Policy {
         (headers, telemetry): (HostHeaders, Telemetry),
         traffic: Vec<TrafficMatch>,
         tenants: Vec<TenantSource>,
-        limits: Vec<Limit>,
+        limits: Vec<Rc<Limit>>,
         current: RuleSet,
         rollout: Option<Rollout>,
     ) -> Policy {
@@ -177,7 +179,7 @@ impl Policy {
     }
 
     /// The limits in their order.
-    pub fn limits(&self) -> &[Limit] {
+    pub fn limits(&self) -> &[Rc<Limit>] {
         &self.limits
     }
 

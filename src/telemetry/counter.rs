@@ -149,6 +149,8 @@ pub enum Counter {
     LimitEvictions,
     /// Requests that were held for over a limit because too many workers wrote its bucket at once.
     LimitContention,
+    /// Charges after the fact, and tokens to put back, that never reached their bucket for the same reason.
+    LimitLostWrites,
     /// Answers whose leases, or some of them, could not be counted: they could not be read, or the group's slot has no
     /// room.
     LeaseEvictions,
@@ -229,6 +231,7 @@ impl Counter {
             Counter::Limited { limit, mode: Mode::Shadow } => metric::SHADOW_LIMITED.series(&[limit]),
             Counter::LimitEvictions => metric::EVICTIONS.series(&["limits"]),
             Counter::LimitContention => metric::LIMIT_CONTENTION.series(&[]),
+            Counter::LimitLostWrites => metric::LIMIT_LOST_WRITES.series(&[]),
             Counter::LeaseEvictions => metric::EVICTIONS.series(&["leases"]),
             Counter::SubscriptionEvictions => metric::EVICTIONS.series(&["subscriptions"]),
             Counter::FleetCalls(result) => metric::FLEET_CALLS.series(&[result.name()]),

@@ -119,6 +119,12 @@ pub(super) const LIMIT_CONTENTION: Metric = counter(
     &[],
     "Requests that were refused because too many workers wrote a bucket at once.",
 );
+pub(super) const LIMIT_LOST_WRITES: Metric = counter(
+    "ackguard_limit_lost_writes_total",
+    &[],
+    "Tokens that could not be put back, or charged when a pull's answer was there, because too many workers wrote a bucket \
+     at once.",
+);
 pub(super) const FLEET_CALLS: Metric = counter(
     "ackguard_fleet_calls_total",
     &["result"],
@@ -196,7 +202,7 @@ pub(super) const UNDECIDABLE: Metric =
     counter("ackguard_undecidable_total", &["dialect", "reason"], "Requests that could not be read, and why.");
 
 /// Every metric, in the order in which a reader wants to know them.
-pub const METRICS: [&Metric; 30] = [
+pub const METRICS: [&Metric; 31] = [
     &REQUESTS,
     &VIOLATIONS,
     &TENANT_VIOLATIONS,
@@ -210,6 +216,7 @@ pub const METRICS: [&Metric; 30] = [
     &LEASES_EXPIRED,
     &LIMITED,
     &LIMIT_CONTENTION,
+    &LIMIT_LOST_WRITES,
     &FLEET_CALLS,
     &BREAKER_STATE,
     &POLICY_INFO,

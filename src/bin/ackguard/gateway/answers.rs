@@ -1,7 +1,7 @@
 //! What a gateway learns from answers.
 
 use ackguard::dialect::{Dialect, Route};
-use ackguard::judgement::{self, Awaited, Guarded, Judgement, counts_leases};
+use ackguard::judgement::{self, Awaited, Effect, Guarded, Judgement, counts_leases};
 use ackguard::lease::{self, Holder, Reservation};
 use ackguard::operation::{Kind, LeaseChange, Tenant};
 use ackguard::policy::Caller;
@@ -34,6 +34,8 @@ impl Gateway<'_> {
                         let changes = changes(guarded.dialect, answer);
                         self.track(holder, reservation.map(|(reservation, _)| reservation), &changes);
                     }
+                    // What this policy refuses settles nothing, whatever the recorded broker has answered.
+                    None if matches!(judgement.effect(), Effect::Answer(_)) => {}
                     None => self.settle(guarded.dialect, &guarded.route, tenant, answer),
                 }
                 self.remember(guarded, judgement, answer);
@@ -54,7 +56,7 @@ impl Gateway<'_> {
 
     /// Charges a pull for what it has brought.
     fn charge(&mut self, dialect: Dialect, judgement: &Judgement<'_>, answer: &[u8]) {
-        let owed = judgement.owes(self.policy);
+        let owed = judgement.owes();
         if owed.is_empty() {
             return;
         }
@@ -62,7 +64,7 @@ impl Gateway<'_> {
         // What cannot be read costs what was found until then.
         let _ = reader.push(answer, &mut |_| {});
         let bytes = u64::try_from(answer.len()).unwrap_or(u64::MAX);
-        for charge in owed.iter().filter_map(|owed| owed.due(self.policy, reader.tally().delivered, bytes)) {
+        for charge in owed.iter().filter_map(|owed| owed.due(reader.tally().delivered, bytes)) {
             self.limiter.charge(&self.memory, &charge, self.now);
         }
     }

@@ -18,9 +18,6 @@ const MAX_ROWS: usize = 10_000;
 /// What stands for the tenants beyond that.
 const OTHERS: &str = "(others)";
 
-/// What the bound of a group's leases is called among the limits.
-const IN_FLIGHT: &str = "max_in_flight";
-
 /// Every decision in the order of the columns.
 pub(super) const DECISIONS: [Decision; 5] =
     [Decision::Pass, Decision::Edit, Decision::Reject, Decision::WouldEdit, Decision::WouldReject];
@@ -144,7 +141,7 @@ fn limits(policy: &Policy, judgement: &Judgement<'_>) -> Vec<(String, Decision)>
         }
     };
     let limits = asked.map(|limit| (limit.name.to_string(), says(&limit.name)));
-    limits.chain(in_flight(judgement).map(|decision| (IN_FLIGHT.to_owned(), decision))).collect()
+    limits.chain(in_flight(judgement).map(|decision| (Field::MaxInFlight.name().to_owned(), decision))).collect()
 }
 
 /// What the bound of its group's leases says of a pull, if it was asked.

@@ -230,14 +230,21 @@ async fn two_workers_keep_one_count_from_the_first_request_on() {
 /// Made-up tenants by the thousands take no more memory than a few, and whoever had used up a burst gets no new one.
 #[tokio::test]
 async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
+    const MADE_UP: u32 = 9_000;
+    // So many fill all slots of the limit.
+    const FULL: u32 = 2_000;
     let limits =
         json!([{ "name": "all", "operations": ["publish"], "key": ["tenant", "topic"], "rate": SLOW, "burst": 2 }]);
     in_both_modes(with_limits(limits), async |gateway| {
         let victim = publish("the-one", "orders", 1);
         assert_eq!(passed_of(gateway, &victim, 3).await, 2);
         let mut client = Http1Client::open(gateway.envoy.guarded()).await;
-        let mut passed = 0;
-        for made_up in 0..3_000 {
+        let memory = || gateway.envoy.resident_bytes().expect("Envoy runs");
+        let (mut passed, mut full) = (0, 0);
+        for made_up in 0..MADE_UP {
+            if made_up == FULL {
+                full = memory();
+            }
             // Names as long as are read: three fit into a slot.
             let (tenant, topic) = (format!("{made_up:06}{}", "x".repeat(250)), "t".repeat(1_024));
             client.send(&publish(&tenant, &topic, 1)).await;
@@ -252,6 +259,9 @@ async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
         }
         assert!(passed > 0);
         assert!(gateway.count("ackguard_evictions_total;table=limits").await > 0);
+        // The names that came since take more than twice as much.
+        let grown = memory().saturating_sub(full);
+        assert!(grown < 4 << 20, "{grown} bytes more");
         assert_eq!(passed_of(gateway, &victim, 2).await, 0);
     })
     .await;

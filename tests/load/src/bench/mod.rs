@@ -4,7 +4,7 @@
 //!   - `site`, an Envoy with a filter, and an upstream behind it that answers at once,
 //!   - `policy`, policies of any number of rules,
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
-//!   - `rounds`, two sites that are measured in turns, so that what the machine does meanwhile meets both.
+//!   - `rounds`, sites that are measured in turns, so that what the machine does meanwhile meets all of them.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
 //! - [`Progress`] shows how far a row is, [`table()`] what came of all, [`write()`] keeps it.
 
@@ -42,9 +42,9 @@ pub struct Options {
     pub reloads: u64,
     /// Renames of a policy of ten thousand rules in binary form, and a fifth as many of one as text and as a Struct.
     pub large_reloads: u64,
-    /// Pairs of rounds of each ratio of CPU time.
+    /// Rounds of each comparison of CPU time: in a round, each site has a turn.
     pub rounds: u32,
-    /// How long one round takes.
+    /// How long a turn takes; half of it for the limits, whose six sites take turns.
     pub round: Duration,
     /// Pairs of new modules, one of AckGuard's and one of the no-op filter's.
     pub swaps: u32,
