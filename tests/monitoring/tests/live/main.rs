@@ -103,8 +103,12 @@ async fn rules_evaluate(stand: &Stand) {
     until("an evaluation of every rule", evaluated).await.unwrap_or_else(|error| panic!("{error}"));
     let silent = |alert: &str| SILENT.contains(&alert);
     for (alert, rule) in Rules::read().alerts().filter(|(alert, _)| silent(alert)) {
-        let data = stand.prometheus.query(&rule.expr).await.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(data["result"], json!([]), "{alert} is true without a reason");
+        // A loaded machine may keep a broker's first health check waiting, or a scrape: what counts is that it passes.
+        let is_silent = async || {
+            let data = stand.prometheus.query(&rule.expr).await.unwrap_or_else(|error| panic!("{error}"));
+            (data["result"] == json!([])).then_some(())
+        };
+        until(&format!("a moment without {alert}"), is_silent).await.unwrap_or_else(|error| panic!("{error}"));
     }
     for alert in FIRING {
         let expression = format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}");
