@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm noop image envoy redis chromium build fmt lint test crash fuzz demo bench limits up down toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy redis chromium prometheus build fmt lint test crash fuzz demo bench limits up down toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ redis: ## Find a Redis server, or unpack Debian's into target/tools/, and print 
 chromium: ## Find a Chromium with its ChromeDriver, or unpack Debian's into target/tools/, and print their paths
 	@.make/chromium.sh
 
+prometheus: ## Find Prometheus with its promtool, or unpack Debian's into target/tools/, and print their paths
+	@.make/prometheus.sh
+
 build: prerequisites ## Build the command line, the broker, the load and the stack: target/release/
 	$(CARGO) build --release --bins --package ackguard --package tmq-broker --package tmq-load --package stack
 
@@ -46,7 +49,7 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	$(CARGO) clippy --package fuzz --features afl --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm noop envoy redis chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
+test: lint wasm noop envoy redis chromium prometheus ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, alerts and dashboards in a real Prometheus, a minute of fuzzing
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 	@.make/fuzz.sh 60
