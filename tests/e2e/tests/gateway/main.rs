@@ -12,6 +12,7 @@ mod http2;
 mod in_flight;
 mod incident;
 mod limits;
+mod otlp;
 mod overrides;
 mod passing;
 mod policies;

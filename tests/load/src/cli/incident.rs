@@ -65,7 +65,7 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let options = args.options()?;
     let bootstrap = Bootstrap::load("static.yaml")?;
     let policy = serde_saphyr::to_string(&bootstrap.current_policy())?;
-    let (broker, envoy) = start(bootstrap, args.semantics, args.traced.of_broker()).await?;
+    let (broker, envoy) = start(bootstrap, args.semantics, args.traced.of_broker()?).await?;
     let spans = args.traced.spans()?;
     let endpoints = Endpoints { bare: envoy.bare(), guarded: envoy.guarded(), admin: broker.admin() };
     let processes = [Watched { name: "envoy", pid: envoy.pid() }, Watched { name: "broker", pid: broker.pid() }];
