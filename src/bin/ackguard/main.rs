@@ -10,6 +10,7 @@ mod document;
 mod explain;
 mod gateway;
 mod loaded;
+mod metrics;
 mod output;
 mod render;
 mod replay;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::perform(&args),
         Command::Render(args) => render::perform(&args),
         Command::Schema(args) => schema::perform(&args),
+        Command::Metrics(args) => metrics::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }

@@ -96,7 +96,7 @@ fn ask(admin: &str) -> Result<Option<Standing>, String> {
         answer.into_body().with_config().limit(256 << 20).read_to_string().map_err(|fault| format!("{path}: {fault}"))
     };
     let gauges = gauges(&get("/stats?format=json&filter=ackguard_rollout")?)?;
-    let value = |gauge: Gauge| gauges.get(gauge.name()).copied().unwrap_or(0);
+    let value = |gauge: Gauge| gauges.get(&gauge.name()).copied().unwrap_or(0);
     let Some(state) = value(Gauge::RolloutState).checked_sub(1).and_then(state) else {
         return Ok(None);
     };
