@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use spans::Spans;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -50,6 +51,8 @@ pub struct RunOptions {
     pub time_limit: Duration,
     /// The processes whose CPU time is measured, besides this one.
     pub processes: Vec<Watched>,
+    /// What traces the requests of producers and consumers, if they are.
+    pub spans: Option<Spans>,
 }
 
 /// The ledger at one moment of a run.
@@ -123,7 +126,7 @@ enum Ended {
 pub async fn run(options: &RunOptions, mut observe: impl FnMut(&Sample)) -> Result<RunOutcome, RunError> {
     options.check()?;
     let latencies = Arc::new(Latencies::new());
-    let client = Client::new(options.gateway, Arc::clone(&latencies));
+    let client = Client::new(options.gateway, Arc::clone(&latencies)).traced(options.spans.clone());
     let admin = Admin::new(options.admin);
     let workload = Arc::new(options.workload.clone());
     let meter = Meter::start(&options.processes);

@@ -11,6 +11,7 @@ mod hostile;
 mod http2;
 mod in_flight;
 mod incident;
+mod otlp;
 mod overrides;
 mod passing;
 mod policies;

@@ -15,6 +15,8 @@ use tmq_load::verdict::{Deviation, deviations};
 use tmq_load::workload::{EmptyWorkRange, Workload};
 use tmq_load::{output, table};
 
+use super::traced::{self, Traced};
+
 /// Envoy's workers: with one alone, nothing would show that a subscribe and its acks may meet different ones.
 const WORKERS: Workers = Workers(2);
 
@@ -51,6 +53,8 @@ pub(crate) struct Args {
     /// Where result.json and report.html go.
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     out: PathBuf,
+    #[command(flatten)]
+    traced: Traced,
 }
 
 /// Replays the incident as `args` say.
@@ -61,13 +65,16 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let options = args.options()?;
     let bootstrap = Bootstrap::load("static.yaml")?;
     let policy = serde_saphyr::to_string(&bootstrap.current_policy())?;
-    let (broker, envoy) = start(bootstrap, args.semantics).await?;
+    let (broker, envoy) = start(bootstrap, args.semantics, args.traced.of_broker()?).await?;
+    let spans = args.traced.spans()?;
     let endpoints = Endpoints { bare: envoy.bare(), guarded: envoy.guarded(), admin: broker.admin() };
     let processes = [Watched { name: "envoy", pid: envoy.pid() }, Watched { name: "broker", pid: broker.pid() }];
 
     let mut progress = Progress::new(options.messages);
-    let incident =
-        Incident::replay(endpoints, options, &processes, |side, sample| progress.observe(side, sample)).await?;
+    let observe = |side, sample: &_| progress.observe(side, sample);
+    let replayed = Incident::replay(endpoints, options, &processes, spans.as_ref(), observe).await;
+    traced::end(spans).await;
+    let incident = replayed?;
     drop((envoy, broker));
 
     let deviations = deviations(&incident.result());
@@ -87,16 +94,11 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
 }
 
 /// The broker, and Envoy before it, on the ports that the environment names.
-async fn start(bootstrap: Bootstrap, semantics: Semantics) -> anyhow::Result<(Broker, Envoy)> {
+async fn start(bootstrap: Bootstrap, semantics: Semantics, arguments: Vec<String>) -> anyhow::Result<(Broker, Envoy)> {
     let ports = Ports::from_env(|name| std::env::var(name).ok())?;
     ports.check_free()?;
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let options = BrokerOptions {
-        semantics,
-        listen: local(ports.broker),
-        admin: local(ports.broker_admin),
-        ..BrokerOptions::default()
-    };
+    let options = BrokerOptions { semantics, listen: local(ports.broker), admin: local(ports.broker_admin), arguments };
     let broker = Broker::start(options).await?;
     let envoy = Envoy::start(bootstrap.ports(&ports), WORKERS).await?;
     Ok((broker, envoy))

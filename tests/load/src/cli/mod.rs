@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod incident;
 pub(crate) mod limits;
+mod traced;
 
 use clap::{Parser, Subcommand};
 

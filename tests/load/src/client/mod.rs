@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use admin::{Admin, GroupLedger};
 pub use error::{ClientError, Refusal};
+use spans::Spans;
 pub use wire::{AckAnswer, Delivery, FailedReceipt, Message, Subscribe, Subscription};
 
 use crate::latency::{Latencies, Operation};
@@ -66,6 +67,13 @@ impl Client {
     #[must_use]
     pub fn new(address: SocketAddr, latencies: Arc<Latencies>) -> Self {
         Self { http: Http::new(address, TENANT), latencies }
+    }
+
+    /// The same with the requests traced by `spans`, where there are some: each that is sampled begins a trace.
+    #[must_use]
+    pub fn traced(mut self, spans: Option<Spans>) -> Self {
+        self.http.spans = spans;
+        self
     }
 
     /// Makes `topic` with `partitions` partitions; one that exists already is a success.
