@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, explain, render, replay, rollout, schema};
+use crate::{check, completions, explain, render, replay, rollout, schema, top};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Schema(schema::Args),
     /// Look after a roll-out in a running Envoy
     Rollout(rollout::Args),
+    /// Watch what the filter of a running Envoy does, each second
+    Top(top::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }

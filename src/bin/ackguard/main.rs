@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod admin;
 mod check;
 mod cli;
 mod completions;
@@ -16,6 +17,7 @@ mod replay;
 mod rollout;
 mod schema;
 mod source;
+mod top;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Command::Render(args) => render::perform(&args),
         Command::Schema(args) => schema::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
+        Command::Top(args) => top::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }
