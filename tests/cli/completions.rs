@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::program::{ackguard, run};
 
-const COMMANDS: [&str; 7] = ["check", "explain", "replay", "render", "rollout", "schema", "completions"];
+const COMMANDS: [&str; 8] = ["check", "explain", "replay", "render", "rollout", "schema", "top", "completions"];
 
 #[test]
 fn every_shell_completes_every_command() {

@@ -8,3 +8,4 @@ mod program;
 mod render;
 mod replay;
 mod schema;
+mod top;

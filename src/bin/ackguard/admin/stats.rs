@@ -101,7 +101,7 @@ impl Stats {
     ///
     /// # Errors
     /// Where it is no answer of Envoy's.
-    pub(super) fn read(answer: &str) -> Result<Stats, serde_json::Error> {
+    pub(crate) fn read(answer: &str) -> Result<Stats, serde_json::Error> {
         let answer: Answer = serde_json::from_str(answer)?;
         let mut stats = Stats::default();
         for entry in answer.stats {
@@ -132,10 +132,13 @@ impl Stats {
 
     /// All series of a metric.
     pub(crate) fn all<'s>(&'s self, metric: &str) -> impl Iterator<Item = (&'s Series, u64)> {
-        self.values.range(Series::read(metric)..).take_while({
-            let metric = metric.to_owned();
-            move |(series, _)| series.metric == metric
-        }).map(|(series, value)| (series, *value))
+        self.values
+            .range(Series::read(metric)..)
+            .take_while({
+                let metric = metric.to_owned();
+                move |(series, _)| series.metric == metric
+            })
+            .map(|(series, value)| (series, *value))
     }
 }
 

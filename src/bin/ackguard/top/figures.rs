@@ -72,7 +72,17 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
-        let rates = [None, Some(0.0), Some(0.01), Some(0.05), Some(9.94), Some(9.96), Some(1_234.6), Some(345_678.0), Some(2.5e6)];
+        let rates = [
+            None,
+            Some(0.0),
+            Some(0.01),
+            Some(0.05),
+            Some(9.94),
+            Some(9.96),
+            Some(1_234.6),
+            Some(345_678.0),
+            Some(2.5e6),
+        ];
         assert_eq!(rates.map(rate), ["–", "0", "<0.1", "0.1", "9.9", "10", "1235", "345k", "2.5M"]);
         let totals = [0, 999_999, 1_000_000, 1_999_999, 12_345_678_901, u64::MAX];
         assert_eq!(totals.map(total), ["0", "999999", "1.0M", "1.9M", "12.3G", "18446744T"]);

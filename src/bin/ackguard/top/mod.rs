@@ -116,8 +116,13 @@ fn plain(screen: &Screen<'_>, width: u16) -> String {
     let area = Rect::new(0, 0, width.max(screen::LEAST.0), height.max(screen::LEAST.1));
     let mut buffer = Buffer::empty(area);
     screen.render(area, &mut buffer);
+    text(&buffer)
+}
+
+/// What was drawn, without its colours.
+fn text(buffer: &Buffer) -> String {
     let mut text = String::new();
-    for line in buffer.content().chunks(usize::from(area.width)) {
+    for line in buffer.content().chunks(usize::from(buffer.area.width)) {
         let mut cells = line.iter();
         let mut written = String::new();
         while let Some(cell) = cells.next() {

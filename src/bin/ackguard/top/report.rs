@@ -198,9 +198,11 @@ fn operations(track: &Track, durations: Durations) -> Vec<Operation> {
     let mut operations: BTreeMap<_, Operation> = BTreeMap::new();
     for (metric, is_all) in [("ackguard_requests_total", true), ("ackguard_shadow_requests_total", false)] {
         for (series, tally) in track.tallies(metric) {
-            let operation = operations
-                .entry(asked(series))
-                .or_insert_with(|| Operation { all: none, decisions: [none; DECISIONS.len()], ..Operation::default() });
+            let operation = operations.entry(asked(series)).or_insert_with(|| Operation {
+                all: none,
+                decisions: [none; DECISIONS.len()],
+                ..Operation::default()
+            });
             if is_all {
                 operation.all += tally;
             }

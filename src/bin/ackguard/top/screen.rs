@@ -1,10 +1,11 @@
 //! The one screen: a head, four tables, the state of the rest, and the keys.
 
+use ackguard::rollout::State;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Widget};
+use ratatui::text::Span;
+use ratatui::widgets::Widget;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::figures::{age, rate, tally, total};
@@ -21,9 +22,8 @@ const BAD: Style = BOLD.fg(Color::Red);
 const WARN: Style = Style::new().fg(Color::Yellow);
 
 /// The least that a screen must have to be of use.
-pub(super) const LEAST: (u16, u16) = (60, 12);
+pub(super) const LEAST: (u16, u16) = (60, 13);
 
-const HEAD: u16 = 2;
 /// Tenants have names of their own, violations those of the policy's fields: they need more.
 const TENANTS: Constraint = Constraint::Fill(3);
 const VIOLATIONS: Constraint = Constraint::Fill(7);
@@ -37,11 +37,13 @@ const HELP: &[&str] = &[
     "Tab, ← →       the next table, the one before",
     "↑ ↓ PgUp PgDn  scroll the table; Home, End",
     "",
-    "/s     times a second since the last look",
+    "/s             times a second since the last look",
     "w.edit, w.rej  what shadow would have edited, rejected",
     "p50 p99        durations of the last 30 s",
+    "+3             as many rows more, above or below",
+    "again, last    delivered before; delivered on the last attempt",
     "shadow         over a limit that is in shadow, a second",
-    "total          since Envoy's start",
+    "total, (n)     since Envoy's start",
 ];
 
 /// What Envoy has said of itself.
@@ -76,6 +78,7 @@ pub(super) struct Screen<'s> {
 /// Where the parts stand.
 struct Places {
     head: Rect,
+    body: Rect,
     operations: Rect,
     tenants: Rect,
     violations: Rect,
@@ -87,6 +90,11 @@ struct Places {
 impl Screen<'_> {
     fn sort(&self) -> Sort {
         self.view.map(|view| view.sort).unwrap_or_default()
+    }
+
+    /// The lines of the head.
+    fn head(&self) -> u16 {
+        2 + u16::from(self.report.rollout.is_some())
     }
 
     /// How many rows each of the three bands has, with its header.
@@ -103,24 +111,24 @@ impl Screen<'_> {
 
     /// The height at which nothing has to be scrolled.
     pub(super) fn whole_height(&self) -> usize {
-        usize::from(HEAD) + self.bands().iter().sum::<usize>() + GAPS
+        usize::from(self.head()) + self.bands().iter().sum::<usize>() + GAPS
     }
 
     fn places(&self, area: Rect) -> Places {
         let foot = u16::from(self.view.is_some());
         let [head, body, foot] =
-            Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1), Constraint::Length(foot)]).areas(area);
+            Layout::vertical([Constraint::Length(self.head()), Constraint::Fill(1), Constraint::Length(foot)])
+                .areas(area);
         let wanted = self.bands();
         let is_roomy = wanted.iter().sum::<usize>() + GAPS <= usize::from(body.height);
         // The state of the rest is whole before tables are: it cannot be scrolled.
         let state = (state(self.report).len() + 1).min(usize::from(body.height) * 2 / 5);
-        let [first, second, third] =
-            shared(wanted, [0, 0, state], usize::from(body.height)).map(Constraint::Length);
+        let [first, second, third] = shared(wanted, [0, 0, state], usize::from(body.height)).map(Constraint::Length);
         let [operations, middle, low] =
             Layout::vertical([first, second, third]).spacing(u16::from(is_roomy)).areas(body);
         let [tenants, violations] = Layout::horizontal([TENANTS, VIOLATIONS]).spacing(2).areas(middle);
         let [limits, state] = Layout::horizontal([LIMITS, STATE]).spacing(2).areas(low);
-        Places { head, operations, tenants, violations, limits, state, foot }
+        Places { head, body, operations, tenants, violations, limits, state, foot }
     }
 
     /// How far each table can be scrolled on a screen of this size.
@@ -141,33 +149,42 @@ impl Screen<'_> {
     }
 
     fn draw_head(&self, area: Rect, buffer: &mut Buffer) {
-        let [first, second] = Layout::vertical([Constraint::Length(1); HEAD as usize]).areas(area);
-        let mut spans = vec![Span::styled("ackguard top", BOLD), Span::raw(format!("  {}", self.address))];
+        let mut lines = area.rows();
+        let mut write = |spans| write_line(lines.next().unwrap_or_default(), buffer, spans);
+        let mut spans = Vec::new();
+        // Why there is no answer needs the room.
+        if !matches!(self.link, Link::Lost(..)) {
+            spans.push(Span::styled("ackguard top  ", BOLD));
+        }
+        if self.view.is_some_and(|view| view.is_paused) {
+            spans.push(Span::styled("PAUSED  ", WARN));
+        }
+        spans.push(Span::raw(self.address));
         match &self.link {
             Link::Lost(since, why) => {
                 let since = since.map(|seconds| format!(" for {}", age(seconds))).unwrap_or_default();
                 spans.push(Span::styled(format!("  no answer{since}: {why}"), BAD));
             }
             Link::Good | Link::Slow(_) => {
+                if let Link::Slow(seconds) = self.link {
+                    spans.push(Span::styled(format!("  no answer yet, for {}", age(seconds)), WARN));
+                }
                 if let Some(Server { version, uptime_seconds }) = self.server {
                     spans.push(Span::raw(format!("  Envoy {version}, up {}", age(*uptime_seconds))));
                 }
                 if let Some(state) = self.report.server_state {
                     spans.push(Span::styled(format!(", {state}"), WARN));
                 }
-                if let Link::Slow(seconds) = self.link {
-                    spans.push(Span::styled(format!("  waiting for an answer for {}", age(seconds)), WARN));
-                }
             }
         }
-        if self.view.is_some_and(|view| view.is_paused) {
-            spans.insert(1, Span::styled("  PAUSED", WARN));
+        write(spans);
+        write(self.policy());
+        if let Some(rollout) = &self.report.rollout {
+            write(told_of(rollout));
         }
-        write_line(first, buffer, spans);
-        write_line(second, buffer, self.policy());
     }
 
-    /// The policy in force and its roll-out.
+    /// The policy in force.
     fn policy(&self) -> Vec<Span<'static>> {
         let report = self.report;
         if !report.is_filter_seen {
@@ -184,22 +201,8 @@ impl Screen<'_> {
             let style = if report.reloads_refused.rate.is_some_and(|rate| rate > 0.0) { BAD } else { WARN };
             spans.push(Span::styled(format!(" ({} refused)", total(report.reloads_refused.total)), style));
         }
-        match &report.rollout {
-            None => spans.push(Span::raw("  no roll-out")),
-            Some(Rollout { state, stage, stage_seconds, acks, failed, slow }) => {
-                use ackguard::rollout::State;
-                let style = match state {
-                    State::Held => WARN,
-                    State::RolledBack => BAD,
-                    State::Fresh | State::Running | State::Completed => BOLD,
-                };
-                spans.push(Span::raw("  roll-out "));
-                spans.push(Span::styled(state.name().replace('_', " "), style));
-                if *stage > 0 {
-                    spans.push(Span::raw(format!(", stage {stage} for {}", age(*stage_seconds))));
-                }
-                spans.push(Span::raw(format!("; acks {}, failed {}, slow {}", total(*acks), total(*failed), total(*slow))));
-            }
+        if report.rollout.is_none() {
+            spans.push(Span::raw("  no roll-out"));
         }
         if report.left_out > 0 {
             spans.push(Span::styled(format!("  {} series left out", report.left_out), WARN));
@@ -233,7 +236,8 @@ impl Screen<'_> {
             ("↑↓", "scroll".to_owned()),
             ("?", "help".to_owned()),
         ];
-        let spans = keys.into_iter().flat_map(|(key, what)| [Span::styled(key, BOLD), Span::raw(format!(" {what}   "))]);
+        let spans =
+            keys.into_iter().flat_map(|(key, what)| [Span::styled(key, BOLD), Span::raw(format!(" {what}   "))]);
         write_line(area, buffer, spans.collect());
     }
 }
@@ -246,24 +250,29 @@ impl Widget for &Screen<'_> {
             return;
         }
         let places = self.places(area);
+        self.draw_head(places.head, buffer);
+        if let Some(view) = self.view {
+            self.draw_foot(view, places.foot, buffer);
+            if view.is_help_shown {
+                draw_help(places.body, buffer);
+                return;
+            }
+        }
         self.draw_pane(Pane::Operations, places.operations, buffer);
         self.draw_pane(Pane::Tenants, places.tenants, buffer);
         self.draw_pane(Pane::Violations, places.violations, buffer);
         self.draw_pane(Pane::Limits, places.limits, buffer);
         self.draw_state(places.state, buffer);
         if matches!(self.link, Link::Lost(..)) {
-            buffer.set_style(area, DIM);
+            buffer.set_style(places.body, DIM);
         }
-        self.draw_head(places.head, buffer);
-        let Some(view) = self.view else { return };
-        self.draw_foot(view, places.foot, buffer);
-        if view.is_help_shown {
-            let height = HELP.len() as u16 + 2;
-            let help = area.centered(Constraint::Length(70), Constraint::Length(height));
-            Clear.render(help, buffer);
-            let lines: Vec<Line<'_>> = HELP.iter().map(|line| Line::raw(*line)).collect();
-            Paragraph::new(lines).block(Block::bordered().title(" ackguard top ")).render(help, buffer);
-        }
+    }
+}
+
+/// Tells of the keys and the columns.
+fn draw_help(area: Rect, buffer: &mut Buffer) {
+    for (line, row) in HELP.iter().zip(area.rows().skip(1)) {
+        write_text(row, buffer, line, Style::new());
     }
 }
 
@@ -304,17 +313,15 @@ fn draw_table(table: &Table, offset: usize, sort: Sort, style_of_header: Style, 
     let Some((header, rows)) = split_header(area) else { return };
     let widths = table.columns.iter().map(|column| column.width);
     let columns = Layout::horizontal(widths).spacing(1).split(area);
-    let fit = shown_rows(area);
-    let from = offset + 1;
-    let to = (offset + fit).min(table.rows.len());
+    let hidden = table.rows.len().saturating_sub(shown_rows(area));
     buffer.set_style(header, style_of_header);
     for (place, (column, at)) in table.columns.iter().zip(columns.iter()).enumerate() {
         let mark = if column.sort == Some(sort) { "▾" } else { "" };
         let mut name = format!("{mark}{}", column.name);
         if place == 0 {
             name = format!("{}{mark}", column.name);
-            if to - offset < table.rows.len() {
-                name.push_str(&format!(" {from}–{to} of {}", table.rows.len()));
+            if hidden > 0 {
+                name.push_str(&format!(" +{hidden}"));
             }
         }
         write_cell(at.intersection(header), buffer, &name, column.is_figure, style_of_header);
@@ -327,6 +334,22 @@ fn draw_table(table: &Table, offset: usize, sort: Sort, style_of_header: Style, 
             write_cell(at.intersection(line), buffer, cell, column.is_figure, style(row.tone));
         }
     }
+}
+
+/// How a roll-out goes.
+fn told_of(rollout: &Rollout) -> Vec<Span<'static>> {
+    let Rollout { state, stage, stage_seconds, acks, failed, slow } = rollout;
+    let style = match state {
+        State::Held => WARN,
+        State::RolledBack => BAD,
+        State::Fresh | State::Running | State::Completed => BOLD,
+    };
+    let mut spans = vec![Span::raw("roll-out "), Span::styled(state.name().replace('_', " "), style)];
+    if *stage > 0 {
+        spans.push(Span::raw(format!(", stage {stage} for {}", age(*stage_seconds))));
+    }
+    spans.push(Span::raw(format!("  acks {}, failed {}, slow {}", total(*acks), total(*failed), total(*slow))));
+    spans
 }
 
 /// The figures that are no table's: a name, what there is to say, and how much it asks for attention.
@@ -342,15 +365,16 @@ fn state(report: &Report) -> Vec<(&'static str, String, Tone)> {
     };
     let any = |tallies: &[(String, Tally)]| tallies.iter().any(|(_, tally)| is_moving(*tally));
 
-    let leases = report.leases.map_or_else(|| "none counted".to_owned(), |leases| format!("{} in flight", total(leases)));
+    let leases =
+        report.leases.map_or_else(|| "none counted".to_owned(), |leases| format!("{} in flight", total(leases)));
     let leases = format!("{leases}, expired {}", tally(report.leases_expired));
     let Report { deliveries, redeliveries, last_attempts, late_acks, .. } = report;
     let share = match (deliveries.rate, redeliveries.rate) {
-        (Some(all), Some(again)) if all > 0.0 => format!(", {:.0} %", again * 100.0 / all),
+        (Some(all), Some(again)) if all > 0.0 => format!(" ({:.0} %)", again * 100.0 / all),
         _ => String::new(),
     };
     let deliveries = format!(
-        "{}/s, again {}/s{share}, last attempt {}/s",
+        "{}/s, again {}/s{share}, last {}/s",
         rate(deliveries.rate),
         rate(redeliveries.rate),
         rate(last_attempts.rate)

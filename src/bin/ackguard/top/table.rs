@@ -1,5 +1,6 @@
 //! Tables as text: which rows, in which order, in which columns.
 
+use ackguard::telemetry::Decision;
 use ratatui::layout::Constraint;
 
 use super::figures::{UNKNOWN, millis, rate, total};
@@ -60,27 +61,31 @@ fn sorted(column: Column, sort: Sort) -> Column {
 pub(super) fn table(report: &Report, pane: Pane, sort: Sort, width: u16) -> Table {
     match pane {
         Pane::Operations => operations(report, sort, width),
-        Pane::Tenants => tenants(report, sort),
+        Pane::Tenants => tenants(report, sort, width),
         Pane::Violations => violations(report, sort),
-        Pane::Limits => limits(report, sort),
+        Pane::Limits => limits(report, sort, width),
     }
 }
 
 /// From this width on, operations have their totals and their time-outs too.
 const WIDE: u16 = 100;
+/// Under this width, they have none of the columns about shadow.
+const NARROW: u16 = 76;
+/// Under this width, tenants and limits have no totals, so that their names can be told apart.
+const ROOM_FOR_TOTALS: u16 = 23;
 
 fn operations(report: &Report, sort: Sort, width: u16) -> Table {
     let mut columns = vec![
-        sorted(text("OPERATIONS", Constraint::Min(16)), Sort::Name),
+        sorted(text("OPERATIONS", Constraint::Fill(1)), Sort::Name),
         sorted(figure("/s", 7), Sort::Rate),
         figure("pass", 6),
         figure("edit", 6),
         figure("reject", 6),
-        figure("w.edit", 6),
-        figure("w.rej", 6),
-        figure("p50", 6),
-        figure("p99", 6),
     ];
+    if width >= NARROW {
+        columns.extend([figure("w.edit", 6), figure("w.rej", 6)]);
+    }
+    columns.extend([figure("p50", 6), figure("p99", 6)]);
     if width >= WIDE {
         columns.extend([figure("time-outs", 9), sorted(figure("total", 8), Sort::Total)]);
     }
@@ -88,14 +93,16 @@ fn operations(report: &Report, sort: Sort, width: u16) -> Table {
     let rows = rows.into_iter().map(|operation| {
         let Operation { name, all, decisions, half, p99, timeouts } = operation;
         let mut cells = vec![name.clone(), rate(all.rate)];
-        cells.extend(decisions.iter().map(|tally| rate(tally.rate)));
+        let told = DECISIONS.iter().zip(decisions).filter(|(decision, _)| width >= NARROW || !is_shadow(**decision));
+        cells.extend(told.map(|(_, tally)| rate(tally.rate)));
         cells.extend([millis(*half), millis(*p99)]);
         if width >= WIDE {
             cells.extend([timeouts.map_or_else(|| UNKNOWN.to_owned(), total), total(all.total)]);
         }
-        let rejects = DECISIONS.iter().zip(decisions).any(|(decision, tally)| {
-            decision.name() == "reject" && tally.rate.is_some_and(|rate| rate > 0.0)
-        });
+        let rejects = DECISIONS
+            .iter()
+            .zip(decisions)
+            .any(|(decision, tally)| *decision == Decision::Reject && tally.rate.is_some_and(|rate| rate > 0.0));
         let tone = match timeouts {
             Some(1..) => Tone::Bad,
             _ if rejects => Tone::Warn,
@@ -106,21 +113,22 @@ fn operations(report: &Report, sort: Sort, width: u16) -> Table {
     Table { columns, rows: rows.collect(), empty: "no request that a dialect reads, so far" }
 }
 
-fn tenants(report: &Report, sort: Sort) -> Table {
+fn is_shadow(decision: Decision) -> bool {
+    matches!(decision, Decision::WouldEdit | Decision::WouldReject)
+}
+
+fn tenants(report: &Report, sort: Sort, width: u16) -> Table {
     let rows = ordered(&report.tenants, sort, Clone::clone);
     let rows = rows.into_iter().map(|(name, tally)| Row {
         cells: vec![name.clone(), rate(tally.rate), total(tally.total)],
         tone: moving(*tally),
     });
-    Table {
-        columns: vec![
-            sorted(text("TENANTS", Constraint::Min(8)), Sort::Name),
-            sorted(figure("/s", 5), Sort::Rate),
-            sorted(figure("total", 6), Sort::Total),
-        ],
-        rows: rows.collect(),
-        empty: "no violation so far",
+    let mut columns =
+        vec![sorted(text("TENANTS", Constraint::Fill(1)), Sort::Name), sorted(figure("/s", 5), Sort::Rate)];
+    if width >= ROOM_FOR_TOTALS {
+        columns.push(sorted(figure("total", 6), Sort::Total));
     }
+    Table { columns, rows: rows.collect(), empty: "no violation so far" }
 }
 
 fn violations(report: &Report, sort: Sort) -> Table {
@@ -129,14 +137,7 @@ fn violations(report: &Report, sort: Sort) -> Table {
         (format!("{field} {kind} {action} {rule}"), *tally)
     });
     let rows = rows.into_iter().map(|Violation { field, kind, action, rule, tally }| Row {
-        cells: vec![
-            field.clone(),
-            kind.clone(),
-            action.clone(),
-            rule.clone(),
-            rate(tally.rate),
-            total(tally.total),
-        ],
+        cells: vec![field.clone(), kind.clone(), action.clone(), rule.clone(), rate(tally.rate), total(tally.total)],
         tone: moving(*tally),
     });
     Table {
@@ -153,22 +154,26 @@ fn violations(report: &Report, sort: Sort) -> Table {
     }
 }
 
-fn limits(report: &Report, sort: Sort) -> Table {
+fn limits(report: &Report, sort: Sort, width: u16) -> Table {
     let rows = ordered(&report.limits, sort, |limit| (limit.name.clone(), limit.limited + limit.shadow));
     let rows = rows.into_iter().map(|Limit { name, limited, shadow }| Row {
-        cells: vec![name.clone(), rate(limited.rate), rate(shadow.rate), total(limited.total.saturating_add(shadow.total))],
+        cells: vec![
+            name.clone(),
+            rate(limited.rate),
+            rate(shadow.rate),
+            total(limited.total.saturating_add(shadow.total)),
+        ],
         tone: moving(*limited),
     });
-    Table {
-        columns: vec![
-            sorted(text("LIMITS", Constraint::Min(8)), Sort::Name),
-            sorted(figure("/s", 5), Sort::Rate),
-            figure("shadow", 6),
-            sorted(figure("total", 6), Sort::Total),
-        ],
-        rows: rows.collect(),
-        empty: "nothing was over one so far",
+    let mut columns = vec![
+        sorted(text("LIMITS", Constraint::Fill(1)), Sort::Name),
+        sorted(figure("/s", 5), Sort::Rate),
+        figure("shadow", 6),
+    ];
+    if width >= ROOM_FOR_TOTALS {
+        columns.push(sorted(figure("total", 6), Sort::Total));
     }
+    Table { columns, rows: rows.collect(), empty: "nothing was over one so far" }
 }
 
 /// What happens now is told apart from what has happened.

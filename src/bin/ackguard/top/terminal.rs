@@ -52,7 +52,9 @@ impl Taken {
         give_back();
         to()?;
         enter()?;
-        self.terminal.clear()
+        // Another one knows that nothing is drawn yet.
+        self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        Ok(())
     }
 }
 
@@ -71,4 +73,36 @@ fn enter() -> io::Result<()> {
 fn give_back() {
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
+}
+
+#[cfg(test)]
+#[path = "../../../../tests/cli/top/terminal.rs"]
+#[allow(dead_code, reason = "the tests of the command line need more of it")]
+mod pty;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIES: &str = "top::terminal::tests::a_program_that_dies";
+
+    #[test]
+    #[ignore = "panics: the test below runs it in a terminal"]
+    fn a_program_that_dies() {
+        let _taken = Taken::take().expect("a terminal");
+        // The screen goes on while another thread dies.
+        std::thread::spawn(|| panic!("as it was told")).join().expect_err("a panic");
+        panic!("the hook ends the program");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_is_told_there() {
+        let this = std::env::current_exe().expect("this program");
+        let this = this.to_str().expect("UTF-8");
+        let terminal = pty::Terminal::start(this, &["--exact", DIES, "--ignored", "--nocapture"], &[]);
+        terminal.shows("the panic", |screen| screen.contains("as it was told") && screen.contains("over"));
+        let ended = terminal.ends();
+        assert_eq!(ended.status, PANICKED);
+        assert!(ended.raw.contains("\x1b[?1049h"), "it had the terminal: {:?}", ended.raw);
+    }
 }

@@ -65,7 +65,10 @@ impl Spread {
     fn since(&self, before: &Spread) -> Spread {
         let count = |bits: &u64| before.bins.get(bits).map_or(0, |(_, _, count)| *count);
         let has_begun_anew = before.timeouts > self.timeouts
-            || before.bins.iter().any(|(bits, (_, _, count))| self.bins.get(bits).is_none_or(|(_, _, now)| now < count));
+            || before
+                .bins
+                .iter()
+                .any(|(bits, (_, _, count))| self.bins.get(bits).is_none_or(|(_, _, now)| now < count));
         if has_begun_anew {
             return self.clone();
         }

@@ -157,7 +157,10 @@ mod tests {
     #[test]
     fn keys_choose_order_pane_and_pause() {
         let s = KeyCode::Char('s');
-        assert_eq!([&[][..], &[s], &[s, s], &[s, s, s]].map(|keys| after(keys).sort.name()), ["rate", "total", "name", "rate"]);
+        assert_eq!(
+            [&[][..], &[s], &[s, s], &[s, s, s]].map(|keys| after(keys).sort.name()),
+            ["rate", "total", "name", "rate"]
+        );
         assert_eq!(after(&[KeyCode::Tab, KeyCode::Right]).focus, Pane::Violations);
         assert_eq!(after(&[KeyCode::BackTab]).focus, Pane::Limits);
         assert!(after(&[KeyCode::Char('p')]).is_paused);
