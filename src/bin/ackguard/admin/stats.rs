@@ -105,10 +105,10 @@ impl Stats {
         let answer: Answer = serde_json::from_str(answer)?;
         let mut stats = Stats::default();
         for entry in answer.stats {
-            if let (Some(name), Some(value)) = (entry.name, entry.value.as_ref().and_then(Value::as_u64)) {
-                if stats.has_room() {
-                    stats.values.insert(Series::read(&name), value);
-                }
+            if let (Some(name), Some(value)) = (entry.name, entry.value.as_ref().and_then(Value::as_u64))
+                && stats.has_room()
+            {
+                stats.values.insert(Series::read(&name), value);
             }
             for Histogram { name, totals } in entry.histograms.into_iter().flat_map(|all| all.details) {
                 if stats.has_room() {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ use crate::admin::Unanswered;
 
 /// How often the screen is drawn at least: it tells the seconds that Envoy is gone for.
 const REDRAWN: Duration = Duration::from_secs(1);
+
+/// How much may have happened that is not drawn yet. A terminal that takes nothing, as after ^S, holds the rest up.
+const WAITING: usize = 16;
 
 /// What happens.
 enum Event {
@@ -45,7 +48,7 @@ enum End {
 /// # Errors
 /// When there is no terminal, or it is gone.
 pub(super) fn perform(mut model: Model, poll: Poll, every: Duration) -> io::Result<ExitCode> {
-    let (sender, events) = channel();
+    let (sender, events) = sync_channel(WAITING);
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP])?;
     let mut taken = Taken::take()?;
     // The threads end with the program.
@@ -104,7 +107,7 @@ pub(super) fn perform(mut model: Model, poll: Poll, every: Duration) -> io::Resu
 }
 
 /// One question at a time, each a fixed time after the one before; at once where that took longer to be answered.
-fn ask_again_and_again(mut poll: Poll, every: Duration, events: &Sender<Event>) {
+fn ask_again_and_again(mut poll: Poll, every: Duration, events: &SyncSender<Event>) {
     loop {
         let begun = Instant::now();
         if events.send(Event::Asked).is_err() || events.send(Event::Answered(poll.ask())).is_err() {
@@ -114,7 +117,7 @@ fn ask_again_and_again(mut poll: Poll, every: Duration, events: &Sender<Event>) 
     }
 }
 
-fn pass_signals_on(mut signals: Signals, events: &Sender<Event>) {
+fn pass_signals_on(mut signals: Signals, events: &SyncSender<Event>) {
     for signal in signals.forever() {
         if events.send(Event::Signal(signal)).is_err() {
             return;
@@ -122,7 +125,7 @@ fn pass_signals_on(mut signals: Signals, events: &Sender<Event>) {
     }
 }
 
-fn read_keys(events: &Sender<Event>) {
+fn read_keys(events: &SyncSender<Event>) {
     loop {
         let (event, is_last) = match event::read() {
             Ok(event::Event::Key(key)) => (Event::Key(key), false),

@@ -182,7 +182,7 @@ fn moving(tally: Tally) -> Tone {
 }
 
 /// Things in an order; those that are equal in it stand by their totals, then by their names.
-fn ordered<'t, T>(things: &'t [T], sort: Sort, key: impl Fn(&T) -> (String, Tally)) -> Vec<&'t T> {
+fn ordered<T>(things: &[T], sort: Sort, key: impl Fn(&T) -> (String, Tally)) -> Vec<&T> {
     let mut keyed: Vec<_> = things.iter().map(|thing| (key(thing), thing)).collect();
     keyed.sort_by(|((name, tally), _), ((other_name, other), _)| {
         let by_total = || other.total.cmp(&tally.total);

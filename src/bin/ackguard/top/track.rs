@@ -78,8 +78,8 @@ impl Spread {
 
     /// The milliseconds that a share of the requests, from 0 to 1, took at most. `None` where there were none.
     pub(super) fn quantile(&self, share: f64) -> Option<f64> {
-        let all: u64 = self.bins.values().map(|(_, _, count)| *count).sum();
-        let wanted = all as f64 * share;
+        let all: f64 = self.bins.values().map(|(_, _, count)| *count as f64).sum();
+        let wanted = all * share;
         let mut below = 0.0;
         let mut found = None;
         for (lower, width, count) in self.bins.values().filter(|(_, _, count)| *count > 0) {
