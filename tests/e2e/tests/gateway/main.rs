@@ -25,6 +25,7 @@ mod settings;
 mod shadow;
 mod splicing;
 mod spoofing;
+mod top;
 mod undecidable;
 mod unguarded;
 mod workers;
