@@ -37,6 +37,24 @@ enum State {
     HalfOpen { since: u64 },
 }
 
+/// What a breaker would do with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// It passes.
+    Closed,
+    /// One is tried: the next, or one that is under way.
+    HalfOpen,
+    /// It does not pass.
+    Open,
+}
+
+impl Condition {
+    /// The number in metrics: 0 closed, 1 half open, 2 open.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
 /// The permission for one call, which is to be given back with the call's result.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
@@ -63,6 +81,17 @@ impl CircuitBreaker {
             }
         }
         Some(Permit { generation: self.generation })
+    }
+
+    /// What it would do with a call at the time `now`.
+    pub fn condition(&self, now: u64) -> Condition {
+        match self.state {
+            State::Closed { .. } => Condition::Closed,
+            State::Open { since } if now.checked_sub(since).is_some_and(|waited| waited < self.settings.open_for) => {
+                Condition::Open
+            }
+            State::Open { .. } | State::HalfOpen { .. } => Condition::HalfOpen,
+        }
     }
 
     /// Takes the result of a permitted call. One from before the last change of state says nothing of the state that is.

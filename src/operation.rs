@@ -217,6 +217,17 @@ pub enum LeaseChange {
     },
 }
 
+impl LeaseChange {
+    /// The receipt of the lease.
+    pub fn receipt(&self) -> Receipt {
+        match *self {
+            LeaseChange::Begun { receipt, .. }
+            | LeaseChange::Extended { receipt, .. }
+            | LeaseChange::Ended { receipt } => receipt,
+        }
+    }
+}
+
 /// Why a request that belongs to a dialect cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {

@@ -80,28 +80,41 @@ impl Layout {
     }
 }
 
-/// Reads what the answer to a pull, an ack, a reject or an extension says of leases, as it streams.
-#[derive(Debug)]
-pub enum LeaseReader {
-    /// T-MQ's.
-    Tmq(tmq::LeaseReader),
+/// What an answer tells, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages that a pull brought.
+    pub delivered: u64,
+    /// Those of them that had been delivered before.
+    pub redelivered: u64,
+    /// Those of them that are not delivered again.
+    pub last: u64,
+    /// Receipts of leases that were over.
+    pub refused: u64,
 }
 
-impl LeaseReader {
+/// Reads what the answer to a pull, an ack, a reject or an extension says of messages and their leases, as it streams.
+#[derive(Debug)]
+pub enum AnswerReader {
+    /// T-MQ's.
+    Tmq(tmq::AnswerReader),
+}
+
+impl AnswerReader {
     /// Takes the next piece of the answer.
     ///
     /// # Errors
     /// Where it cannot be read, be it compressed. Nothing after that has a meaning.
     pub fn push(&mut self, piece: &[u8], told: &mut impl FnMut(LeaseChange)) -> Result<(), Malformed> {
         match self {
-            LeaseReader::Tmq(reader) => reader.push(piece, told),
+            AnswerReader::Tmq(reader) => reader.push(piece, told),
         }
     }
 
-    /// How many messages the answer has brought so far.
-    pub fn delivered(&self) -> u64 {
+    /// What the answer has told so far, in numbers.
+    pub fn tally(&self) -> Tally {
         match self {
-            LeaseReader::Tmq(reader) => reader.delivered(),
+            AnswerReader::Tmq(reader) => reader.tally(),
         }
     }
 
@@ -111,7 +124,7 @@ impl LeaseReader {
     /// When it is not.
     pub fn end(&self) -> Result<(), Malformed> {
         match self {
-            LeaseReader::Tmq(reader) => reader.end(),
+            AnswerReader::Tmq(reader) => reader.end(),
         }
     }
 }
@@ -177,17 +190,10 @@ impl Dialect {
         }
     }
 
-    /// How many receipts the answer to an ack refuses. None where it cannot be read.
-    pub fn refused_receipts(self, answer: &[u8]) -> Option<usize> {
+    /// A reader of an answer that tells of messages and their leases.
+    pub fn answer_reader(self) -> AnswerReader {
         match self {
-            Dialect::Tmq => tmq::refused_receipts(answer),
-        }
-    }
-
-    /// A reader of an answer that tells of leases.
-    pub fn lease_reader(self) -> LeaseReader {
-        match self {
-            Dialect::Tmq => LeaseReader::Tmq(tmq::LeaseReader::default()),
+            Dialect::Tmq => AnswerReader::Tmq(tmq::AnswerReader::default()),
         }
     }
 

@@ -1,40 +1,20 @@
-//! The fleet-wide limits' part in a judgement. A service far away counts for them, so the request waits for its answer:
-//! what the local limits have said meanwhile is [`Kept`].
+//! The fleet-wide limits' part in a judgement. A service far away counts for them, so the request waits for its answer.
 
-use crate::limit::bill::Charge;
+use std::rc::Rc;
+
 use crate::limit::fleet::{Answer, Call, Demand, Over};
-use crate::limit::{Paid, Terms, Trouble};
 use crate::operation::Millis;
-use crate::policy::Policy;
 use crate::policy::limit::{Limit, Reach};
 use crate::policy::verdict::{Quota, Refusal, Throttle};
+use crate::policy::{Mode, Policy};
 
-use super::limits::{Limits, Tried, told};
+use super::limits::{Tried, told};
 use super::{Effect, Guarded, Judgement};
 
 /// How long a client is to wait where the service does not tell, or gives no answer.
 const WAIT: Millis = Millis(1_000);
 
-/// What the local limits have said of a request that waits, without the policy's own limits in it. It belongs to the
-/// policy that it was made with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    charges: Vec<KeptCharge>,
-    paid: Vec<Paid>,
-    tried: Vec<(usize, Option<String>)>,
-    trouble: Trouble,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct KeptCharge {
-    /// The index of the limit in the policy.
-    limit: usize,
-    terms: Terms,
-    key: Vec<u8>,
-    cost: u64,
-}
-
-impl<'p> Judgement<'p> {
+impl Judgement<'_> {
     /// The question for all limits of `policy` that a fleet shares, to be asked when the local ones have agreed. None
     /// where no such limit is for this request, or where it is refused without.
     pub fn fleet_call<'l>(&'l self, policy: &'l Policy, guarded: &'l Guarded) -> Option<Call> {
@@ -43,7 +23,7 @@ impl<'p> Judgement<'p> {
             return None;
         }
         let facts = self.facts(guarded);
-        let demand = |limit: &'l Limit| match &limit.reach {
+        let demand = |limit: &'l Rc<Limit>| match &limit.reach {
             Reach::Fleet(service) if limit.operations.has(self.kind) => Some(Demand {
                 limit,
                 service,
@@ -55,68 +35,21 @@ impl<'p> Judgement<'p> {
         Call::new(&policy.limits().iter().filter_map(demand).collect::<Vec<_>>())
     }
 
-    /// Takes out what the limits have said so far.
-    pub fn keep_limits(&mut self, policy: &Policy) -> Kept {
-        let Limits { tried, charges, paid, trouble, .. } = std::mem::take(&mut self.limits);
-        let index = |limit: &Limit| policy.limits().iter().position(|other| other.name == limit.name);
-        let charge = |charge: Charge<'_>| {
-            Some(KeptCharge { limit: index(charge.limit)?, terms: charge.terms, key: charge.key, cost: charge.cost })
-        };
-        Kept {
-            charges: charges.into_iter().filter_map(charge).collect(),
-            paid,
-            tried: tried.into_iter().filter_map(|tried| Some((index(tried.limit)?, tried.refused))).collect(),
-            trouble,
-        }
-    }
-
-    /// Puts back what [`Judgement::keep_limits`] took out.
-    pub fn restore_limits(&mut self, policy: &'p Policy, kept: Kept) {
-        let limit = |index: usize| policy.limits().get(index);
-        let charge = |kept: KeptCharge| {
-            Some(Charge { limit: limit(kept.limit)?, terms: kept.terms, key: kept.key, cost: kept.cost })
-        };
-        self.limits = Limits {
-            refused: None,
-            tried: kept
-                .tried
-                .into_iter()
-                .filter_map(|(index, refused)| Some(Tried { limit: limit(index)?, refused }))
-                .collect(),
-            charges: kept.charges.into_iter().filter_map(charge).collect(),
-            paid: kept.paid,
-            trouble: kept.trouble,
-        };
-    }
-
-    /// Takes the service's answer to `call`.
-    pub fn take_fleet_answer(&mut self, policy: &'p Policy, guarded: &Guarded, call: &Call, answer: &Answer) {
-        if let Some(over) = answer.refusal()
-            && let Some(limit) = named(policy, &over.limit)
-        {
-            let refusal = self.over(policy, guarded, limit, over);
+    /// Takes the service's answer to `call`, or what follows where it gives none.
+    pub fn take_fleet_answer(&mut self, policy: &Policy, guarded: &Guarded, call: &Call, answer: &Answer) {
+        if let Some(over) = answer.refusal() {
+            let refusal = self.over(policy, guarded, over);
             self.limits.refused = Some(self.refused(guarded, policy.current.mode, refusal));
         }
-        for limit in call.shadowed().filter_map(|name| named(policy, name)) {
-            let over = answer.over.iter().find(|over| over.limit == limit.name);
-            let refused = over.map(|over| told(self, &self.over(policy, guarded, limit, over)));
-            self.limits.tried.push(Tried { limit, refused });
+        for limit in call.limits(Mode::Shadow) {
+            let over = answer.over.iter().find(|over| over.limit.name == limit.name);
+            let refused = over.map(|over| told(self, &self.over(policy, guarded, over)));
+            self.limits.tried.push(Tried { limit: limit.clone(), refused });
         }
     }
 
-    /// Refuses the request, because the service gave no answer to `call` and the limits say that nothing goes on without.
-    pub fn refuse_without_answer(&mut self, policy: &Policy, guarded: &Guarded, call: &Call) {
-        let Some(limit) = call.enforced().next() else { return };
-        let refusal = Refusal::Throttled {
-            limit: limit.clone(),
-            quota: None,
-            throttle: Throttle::Wait { wait: WAIT, left: 0 },
-            policy: policy.current.version.clone(),
-        };
-        self.limits.refused = Some(self.refused(guarded, policy.current.mode, refusal));
-    }
-
-    fn over(&self, policy: &Policy, guarded: &Guarded, limit: &Limit, over: &Over) -> Refusal {
+    fn over(&self, policy: &Policy, guarded: &Guarded, over: &Over) -> Refusal {
+        let limit = &over.limit;
         let cost = self.facts(guarded).cost(limit.cost);
         let throttle = match over.most {
             // It would never pass, however long the client waited.
@@ -128,17 +61,12 @@ impl<'p> Judgement<'p> {
     }
 }
 
-fn named<'p>(policy: &'p Policy, name: &str) -> Option<&'p Limit> {
-    policy.limits().iter().find(|limit| &*limit.name == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::RequestHead;
     use crate::judgement::{Entry, enter, judge};
     use crate::limit::Limiter;
-    use crate::policy::Mode;
     use crate::policy::rollout::Side;
     use crate::shared_memory::memory::Memory;
     use crate::telemetry::{Counter, Decision};
@@ -147,6 +75,11 @@ mod tests {
     const BODY: &[u8] = br#"{"messages":[{"body":"a"},{"body":"b"},{"body":"c"}]}"#;
 
     fn policy(mode: &str) -> Policy {
+        without_answer(mode, "allow")
+    }
+
+    /// A policy in a mode, whose enforced limit does this without an answer.
+    fn without_answer(mode: &str, on_error: &str) -> Policy {
         let document = format!(
             r#"{{"apiVersion": "ackguard/v1", "version": "t1", "mode": "{mode}", "tenant": [{{"header": "app"}}],
                  "traffic": [{{"match": {{"path": "/tmq/*"}}, "dialect": "tmq"}}],
@@ -156,7 +89,7 @@ mod tests {
                    {{"name": "tried", "operations": ["publish"], "over": "shadow",
                      "global": {{"cluster": "c", "domain": "d", "on_error": "reject"}}}},
                    {{"name": "held", "operations": ["publish"], "key": ["topic", "tenant"], "cost": "messages",
-                     "global": {{"cluster": "c", "domain": "d"}}}}]}}"#
+                     "global": {{"cluster": "c", "domain": "d", "on_error": "{on_error}"}}}}]}}"#
         );
         Policy::parse(document.as_bytes()).unwrap()
     }
@@ -184,8 +117,9 @@ mod tests {
         judgement
     }
 
-    fn over(limit: &str, mode: Mode, most: Option<u64>) -> Over {
-        Over { limit: limit.into(), mode, wait: Some(Millis(2_500)), remaining: 2, most, rate: None }
+    fn over(policy: &Policy, limit: &str, most: Option<u64>) -> Over {
+        let limit = policy.limits().iter().find(|held| &*held.name == limit).expect("a limit").clone();
+        Over { limit, wait: Some(Millis(2_500)), remaining: 2, most, rate: None }
     }
 
     fn answer(over: Vec<Over>) -> Answer {
@@ -197,30 +131,14 @@ mod tests {
         let policy = policy("enforce");
         let (guarded, mut limiter, memory) = (publish(&policy), Limiter::default(), Memory::default());
         let call = asked(&policy, &guarded, &mut limiter, &memory).fleet_call(&policy, &guarded).expect("a call");
-        let names =
-            |names: &mut dyn Iterator<Item = &std::rc::Rc<str>>| names.map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(
-            (names(&mut call.enforced()), names(&mut call.shadowed())),
-            (vec!["held".into()], vec!["tried".into()])
-        );
+        let names = [Mode::Enforce, Mode::Shadow]
+            .map(|mode| call.limits(mode).map(|limit| limit.name.to_string()).collect::<Vec<_>>());
+        assert_eq!(names, [["held"], ["tried"]]);
         let text = String::from_utf8_lossy(&call.message);
         let order = ["tried", "held", "topic", "orders", "tenant", "app-1"].map(|part| text.find(part).expect(part));
         assert!(order.is_sorted(), "{text:?}");
         let refused = asked(&policy, &guarded, &mut limiter, &memory);
         assert_eq!((refused.decision(), refused.fleet_call(&policy, &guarded)), (Decision::Reject, None));
-    }
-
-    #[test]
-    fn what_the_local_limits_said_outlasts_the_wait() {
-        let policy = policy("enforce");
-        let (guarded, mut limiter, memory) = (publish(&policy), Limiter::default(), Memory::default());
-        let mut before = asked(&policy, &guarded, &mut limiter, &memory);
-        assert_eq!((before.limits.charges.len(), before.limits.tried.len()), (2, 1));
-        let whole = before.clone();
-        let kept = before.keep_limits(&policy);
-        let mut after = judged(&policy, &guarded);
-        after.restore_limits(&policy, kept);
-        assert_eq!(after, whole);
     }
 
     #[test]
@@ -230,10 +148,10 @@ mod tests {
         for _ in 0..3 {
             let mut judgement = asked(&policy, &guarded, &mut limiter, &memory);
             let call = judgement.fleet_call(&policy, &guarded).expect("there is a token");
-            judgement.take_fleet_answer(&policy, &guarded, &call, &answer(vec![over("held", Mode::Enforce, None)]));
+            judgement.take_fleet_answer(&policy, &guarded, &call, &answer(vec![over(&policy, "held", None)]));
             let Effect::Answer(reply) = judgement.effect() else { panic!("{judgement:?}") };
             assert_eq!((reply.status, reply.body.contains(r#""retryAfterMs":2500"#)), (429, true), "{reply:?}");
-            judgement.refund_limits(&mut limiter, &memory, || NOW);
+            judgement.limits.refund(&mut limiter, &memory, || NOW);
         }
     }
 
@@ -244,7 +162,7 @@ mod tests {
         for (most, status) in [(2, 413), (3, 429)] {
             let mut judgement = judged(&policy, &guarded);
             let call = judgement.fleet_call(&policy, &guarded).expect("a call");
-            let over = answer(vec![over("held", Mode::Enforce, Some(most))]);
+            let over = answer(vec![over(&policy, "held", Some(most))]);
             judgement.take_fleet_answer(&policy, &guarded, &call, &over);
             let Effect::Answer(reply) = judgement.effect() else { panic!("{judgement:?}") };
             assert_eq!(reply.status, status, "3 messages, {most} at most");
@@ -256,7 +174,7 @@ mod tests {
         let policy = policy("enforce");
         let guarded = publish(&policy);
         let limited = Counter::Limited { limit: "tried".into(), mode: Mode::Shadow };
-        for (told, counted) in [(vec![over("tried", Mode::Shadow, None)], true), (Vec::new(), false)] {
+        for (told, counted) in [(vec![over(&policy, "tried", None)], true), (Vec::new(), false)] {
             let mut judgement = judged(&policy, &guarded);
             let call = judgement.fleet_call(&policy, &guarded).expect("a call");
             judgement.take_fleet_answer(&policy, &guarded, &call, &answer(told));
@@ -269,15 +187,27 @@ mod tests {
     #[test]
     fn a_document_in_shadow_counts_what_would_be_refused() {
         let decisions = ["enforce", "shadow"].map(|mode| {
-            let policy = policy(mode);
+            let policy = without_answer(mode, "reject");
             let guarded = publish(&policy);
             let (mut answered, mut unanswered) = (judged(&policy, &guarded), judged(&policy, &guarded));
             let call = answered.fleet_call(&policy, &guarded).expect("asked in shadow too");
-            answered.take_fleet_answer(&policy, &guarded, &call, &answer(vec![over("held", Mode::Enforce, None)]));
-            unanswered.refuse_without_answer(&policy, &guarded, &call);
+            answered.take_fleet_answer(&policy, &guarded, &call, &answer(vec![over(&policy, "held", None)]));
+            unanswered.take_fleet_answer(&policy, &guarded, &call, &call.without_answer());
             let passes = |judgement: &Judgement<'_>| *judgement.effect() == Effect::Pass;
             [answered, unanswered].map(|judgement| (judgement.decision(), passes(&judgement)))
         });
         assert_eq!(decisions, [[(Decision::Reject, false); 2], [(Decision::WouldReject, true); 2]]);
+    }
+
+    #[test]
+    fn a_limit_in_shadow_counts_what_enforcing_it_would_refuse_where_there_is_no_answer() {
+        let policy = policy("enforce");
+        let guarded = publish(&policy);
+        let mut judgement = judged(&policy, &guarded);
+        let call = judgement.fleet_call(&policy, &guarded).expect("a call");
+        judgement.take_fleet_answer(&policy, &guarded, &call, &call.without_answer());
+        assert_eq!(judgement.effect(), &Effect::Pass, "the one that is enforced allows");
+        let limited = Counter::Limited { limit: "tried".into(), mode: Mode::Shadow };
+        assert!(judgement.counters().contains(&limited), "{:?}", judgement.counters());
     }
 }

@@ -7,6 +7,7 @@
 use crate::dialect::Dialect;
 use crate::lease::{self, Ask, Grant, Holder, Reservation};
 use crate::operation::{Demand, Field, Millis};
+use crate::policy::limit::IN_FLIGHT;
 use crate::policy::rollout::Side;
 use crate::policy::verdict::{Action, Change, Finding, NewValue, Outcome, Refusal, Throttle, Violation};
 use crate::policy::{Caller, Mode, Policy};
@@ -14,9 +15,6 @@ use crate::shared_memory::SharedMemory;
 use crate::telemetry::{Counter, announce};
 
 use super::{Effect, Guarded, Judgement, Ruling, answer, rules};
-
-/// The name of the bound among the limits, in metrics, logs and answers.
-const NAME: &str = "max_in_flight";
 
 /// The leases that the answer to a pull will bring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +31,7 @@ pub struct InFlight {
     /// The leases to come, where they are counted.
     pub awaited: Option<Awaited>,
     /// Whether they should have been and are not.
-    evicted: bool,
+    untracked: bool,
 }
 
 /// Whether the leases of a caller's group are counted: a rule bounds them that decides for it, or would.
@@ -94,7 +92,7 @@ impl Judgement<'_> {
                     return;
                 }
                 Grant::Untracked => {
-                    self.in_flight.evicted = true;
+                    self.in_flight.untracked = true;
                     return;
                 }
             }
@@ -118,8 +116,8 @@ impl Judgement<'_> {
             }
             _ => None,
         };
-        let evicted = self.in_flight.evicted.then_some(Counter::LeaseEvictions);
-        throttled.chain(undecidable).chain(evicted).collect()
+        let untracked = self.in_flight.untracked.then_some(Counter::LeaseEvictions);
+        throttled.chain(undecidable).chain(untracked).collect()
     }
 }
 
@@ -175,7 +173,7 @@ impl Pull<'_> {
     /// Refuses it for now.
     fn throttle(&self, ruling: &mut Ruling<'_>, retry_after: Millis) {
         let refusal = Refusal::Throttled {
-            limit: NAME.into(),
+            limit: IN_FLIGHT.into(),
             quota: None,
             throttle: Throttle::Wait { wait: retry_after, left: 0 },
             policy: ruling.set.version.clone(),
@@ -252,7 +250,7 @@ mod tests {
         let Some(Awaited { reservation: Some((_, 6)), .. }) = first.in_flight.awaited else { panic!("{first:?}") };
         let second = asked(&policy, &memory, None, body);
         assert_eq!(sent(&second), r#"{"maxMessages":2,"ackTimeout":5000}"#);
-        let limited = |mode| Counter::Limited { limit: NAME.into(), mode };
+        let limited = |mode| Counter::Limited { limit: IN_FLIGHT.into(), mode };
         assert!(second.counters().contains(&limited(Mode::Shadow)), "{:?}", second.counters());
         let third = asked(&policy, &memory, None, body);
         assert!(sent(&third).starts_with("429 "), "{}", sent(&third));

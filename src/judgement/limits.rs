@@ -4,9 +4,11 @@
 //! itself, of what the others let through. Where the whole document only watches, the same is done, and what would have
 //! been refused goes on.
 
+use std::rc::Rc;
+
 use crate::http::Reply;
 use crate::limit::bill::{Charge, Facts};
-use crate::limit::{Answer, Limiter, Paid, Trouble};
+use crate::limit::{Limiter, Paid, Payment};
 use crate::operation::{Kind, Topic};
 use crate::policy::limit::{Cost, Limit, Reach};
 use crate::policy::verdict::{Outcome, Quota, Refusal, Throttle};
@@ -18,16 +20,15 @@ use super::{Decision, Effect, Guarded, Judgement, answer};
 
 /// What the limits say of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Limits<'p> {
+pub struct Limits {
     /// The limit that refuses it.
     pub refused: Option<Refused>,
     /// The limits in shadow that were asked.
-    pub tried: Vec<Tried<'p>>,
+    pub tried: Vec<Tried>,
     /// What was charged.
-    pub charges: Vec<Charge<'p>>,
+    pub charges: Vec<Charge>,
     /// How each of `charges` was paid.
-    pub(super) paid: Vec<Paid>,
-    pub(super) trouble: Trouble,
+    paid: Vec<Paid>,
 }
 
 /// The limit that refuses a request.
@@ -45,42 +46,26 @@ pub struct Refused {
 
 /// A limit in shadow that was asked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tried<'p> {
+pub struct Tried {
     /// The limit.
-    pub limit: &'p Limit,
+    pub limit: Rc<Limit>,
     /// What would have been told to the client, had it refused.
     pub refused: Option<String>,
 }
 
-/// What a pull owes to a limit when its messages are there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owed {
-    /// The index of the limit in the policy.
-    pub index: usize,
-    /// Which of its buckets.
-    pub key: Vec<u8>,
-}
-
-impl Owed {
-    /// What its limit counts; none where the policy has no such limit.
-    pub fn cost(&self, policy: &Policy) -> Option<Cost> {
-        Some(policy.limits().get(self.index)?.cost)
-    }
-
-    /// What is due for a pull that has brought so much, beyond the one that it paid for before. None where that was all.
-    pub fn due<'p>(&self, policy: &'p Policy, messages: u64, bytes: u64) -> Option<Charge<'p>> {
-        let limit = policy.limits().get(self.index)?;
-        let brought = match limit.cost {
-            Cost::Requests => 1,
-            Cost::Messages => messages,
-            Cost::Bytes => bytes,
-        };
-        let terms = limit.terms()?;
-        Some(Charge { limit, terms, key: self.key.clone(), cost: brought.checked_sub(1).filter(|due| *due > 0)? })
+impl Limits {
+    /// Puts back what was paid for a request that goes on no further. `now` is in Unix nanoseconds.
+    pub fn refund(&mut self, limiter: &mut Limiter, memory: &impl SharedMemory, now: impl FnOnce() -> u64) {
+        if self.charges.is_empty() {
+            return;
+        }
+        limiter.refund(memory, &self.charges, &self.paid, now());
+        self.charges.clear();
+        self.paid.clear();
     }
 }
 
-impl<'p> Judgement<'p> {
+impl Judgement<'_> {
     /// What of the request decides which buckets it is charged to, and how much.
     pub fn facts<'f>(&'f self, guarded: &'f Guarded) -> Facts<'f> {
         let read = self.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
@@ -100,7 +85,7 @@ impl<'p> Judgement<'p> {
     /// for where a limit is.
     pub fn ask_limits(
         &mut self,
-        policy: &'p Policy,
+        policy: &Policy,
         guarded: &Guarded,
         limiter: &mut Limiter,
         memory: &impl SharedMemory,
@@ -122,28 +107,27 @@ impl<'p> Judgement<'p> {
         let now = now();
         let mut limits = Limits::default();
         match limiter.ask(memory, &enforced, now) {
-            Answer::Paid(paid) => {
+            Payment::Paid(paid) => {
                 (limits.charges, limits.paid) = (enforced, paid);
                 for charge in shadowed {
-                    let limit = charge.limit;
+                    let limit = charge.limit.clone();
                     let refused = match limiter.ask(memory, std::slice::from_ref(&charge), now) {
-                        Answer::Paid(paid) => {
+                        Payment::Paid(paid) => {
                             limits.charges.push(charge);
                             limits.paid.extend(paid);
                             None
                         }
-                        Answer::Refused { throttle, .. } => Some(told(self, &refusal(policy, limit, throttle))),
+                        Payment::Refused { throttle, .. } => Some(told(self, &refusal(policy, &limit, throttle))),
                     };
                     limits.tried.push(Tried { limit, refused });
                 }
             }
-            Answer::Refused { index, throttle } => {
+            Payment::Refused { index, throttle } => {
                 limits.refused = enforced
                     .get(index)
-                    .map(|charge| self.refused(guarded, policy.current.mode, refusal(policy, charge.limit, throttle)));
+                    .map(|charge| self.refused(guarded, policy.current.mode, refusal(policy, &charge.limit, throttle)));
             }
         }
-        limits.trouble = limiter.trouble();
         self.limits = limits;
     }
 
@@ -154,26 +138,10 @@ impl<'p> Judgement<'p> {
         Refused { mode, refusal, told, effect: Effect::Answer(reply) }
     }
 
-    /// Puts back what the limits were paid, for a request that goes on no further. `now` is in Unix nanoseconds.
-    pub fn refund_limits(&mut self, limiter: &mut Limiter, memory: &impl SharedMemory, now: impl FnOnce() -> u64) {
-        if self.limits.charges.is_empty() {
-            return;
-        }
-        limiter.refund(memory, &self.limits.charges, &self.limits.paid, now());
-        self.limits.charges.clear();
-        self.limits.paid.clear();
-    }
-
-    /// What a pull owes when its messages are there.
-    pub fn owes(&self, policy: &Policy) -> Vec<Owed> {
-        if self.kind != Kind::Pull {
-            return Vec::new();
-        }
-        let owed = |charge: &Charge<'_>| {
-            let index = policy.limits().iter().position(|limit| limit.name == charge.limit.name)?;
-            (charge.limit.cost != Cost::Requests).then(|| Owed { index, key: charge.key.clone() })
-        };
-        self.limits.charges.iter().filter_map(owed).collect()
+    /// What a pull is charged to when its messages are there.
+    pub fn owes(&self) -> Vec<Charge> {
+        let owed = |charge: &&Charge| self.kind == Kind::Pull && charge.limit.cost != Cost::Requests;
+        self.limits.charges.iter().filter(owed).cloned().collect()
     }
 
     /// What the limits count.
@@ -192,9 +160,6 @@ impl<'p> Judgement<'p> {
                 counters.push(Counter::Limited { limit: limit.name.clone(), mode: Mode::Shadow });
             }
         }
-        let Trouble { evicted, contended } = self.limits.trouble;
-        counters.extend((0..evicted).map(|_| Counter::LimitEvictions));
-        counters.extend((0..contended).map(|_| Counter::LimitContention));
         counters
     }
 

@@ -17,9 +17,8 @@ mod limits;
 mod tests;
 
 pub use answer::answer;
-pub use fleet::Kept;
 pub use in_flight::{Awaited, InFlight, counts_leases};
-pub use limits::{Limits, Owed, Refused, Tried};
+pub use limits::{Limits, Refused, Tried};
 
 use crate::dialect::{Dialect, Layout, Route};
 use crate::http::{Reply, RequestHead};
@@ -28,7 +27,7 @@ use crate::policy::limit::{Cost, Key, Limit};
 use crate::policy::rollout::Side;
 use crate::policy::verdict::{Outcome, Verdict};
 use crate::policy::{Caller, Mode, Policy, Rule, RuleSet, decide, decide_unreadable};
-use crate::telemetry::{Counter, Decision, Scope, announce};
+use crate::telemetry::{Counter, Decision, Details, Scope, announce};
 
 /// What a request's head tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,7 +190,7 @@ pub struct Judgement<'p> {
     /// How many bytes its body has, as far as that is known.
     pub bytes: u64,
     /// What the limits say; nothing until they are asked.
-    pub limits: Limits<'p>,
+    pub limits: Limits,
     /// What the bounds of leases say; nothing until they are asked.
     pub in_flight: InFlight,
 }
@@ -337,17 +336,45 @@ impl Judgement<'_> {
         if self.side == Side::Candidate && self.ruling.is_some() {
             counters.push(Counter::CandidateRequests { dialect, operation: kind, decision });
         }
-        let findings = self.ruling.iter().flat_map(|ruling| &ruling.verdict.findings);
-        counters.extend(findings.map(|finding| Counter::Violations { dialect, finding: *finding }));
+        if let Some(ruling) = &self.ruling {
+            let violation =
+                |finding: &_| Counter::Violations { dialect, finding: *finding, rule: ruling.rule.name.clone() };
+            counters.extend(ruling.verdict.findings.iter().map(violation));
+        }
         for Trial { scope, ruling } in &self.trials {
             let (scope, decision) = (*scope, Decision::of(&ruling.verdict.outcome, Mode::Shadow));
             counters.push(Counter::ShadowRequests { scope, dialect, operation: kind, decision });
-            let findings = ruling.verdict.findings.iter();
-            counters.extend(findings.map(|finding| Counter::ShadowViolations { scope, dialect, finding: *finding }));
+            let violation = |finding: &_| {
+                let rule = ruling.rule.name.clone();
+                Counter::ShadowViolations { scope, dialect, finding: *finding, rule }
+            };
+            counters.extend(ruling.verdict.findings.iter().map(violation));
         }
         counters.extend(self.limit_counters());
         counters.extend(self.in_flight_counters());
         counters
+    }
+
+    /// Whether it has a setting against the policy.
+    pub fn violates(&self) -> bool {
+        self.ruling.as_ref().is_some_and(|ruling| !ruling.verdict.findings.is_empty())
+    }
+
+    /// What access logs and spans are told of the request.
+    pub fn details(&self, policy: &Policy, guarded: &Guarded) -> Details {
+        let Guarded { dialect, route, tenant, .. } = guarded;
+        let read = self.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
+        let topic = read.or(route.topic.as_ref()).map(|topic| topic.0.as_str());
+        let (rule, set) = match &self.ruling {
+            Some(ruling) => (Some(&*ruling.rule.name), ruling.set),
+            None => (None, rules(policy, self.side)),
+        };
+        Details::of(*dialect, Some(self.kind), self.decision())
+            .with("tenant", Some(&tenant.0))
+            .with("group", route.group.as_ref().map(|group| group.0.as_str()))
+            .with("topic", topic)
+            .with("rule", rule)
+            .with("policy", Some(&set.version))
     }
 
     /// What is logged: each thing that would have been done and was not.

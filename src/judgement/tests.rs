@@ -68,14 +68,16 @@ fn would(decision: Decision) -> Decision {
 
 /// The counters of what was carried out, as a trial of this scope counts them.
 fn as_tried(counters: &[Counter], scope: Scope) -> Vec<Counter> {
-    let tried = |counter: &Counter| match *counter {
+    let tried = |counter: Counter| match counter {
         Counter::Requests { dialect, operation: Some(operation), decision } => {
             Some(Counter::ShadowRequests { scope, dialect, operation, decision: would(decision) })
         }
-        Counter::Violations { dialect, finding } => Some(Counter::ShadowViolations { scope, dialect, finding }),
+        Counter::Violations { dialect, finding, rule } => {
+            Some(Counter::ShadowViolations { scope, dialect, finding, rule })
+        }
         _ => None,
     };
-    counters.iter().filter_map(tried).collect()
+    counters.iter().cloned().filter_map(tried).collect()
 }
 
 fn trials(counters: &[Counter]) -> Vec<Counter> {

@@ -50,8 +50,13 @@ impl Holder {
     pub fn new(dialect: Dialect, group: &Group) -> Holder {
         let name = format!("{}/{}", dialect.name(), group.0);
         let slot = Hash::default().with_text(&name).finish() % SLOTS;
-        Holder { name, key: format!("ackguard/lease/{slot}") }
+        Holder { name, key: key(slot) }
     }
+}
+
+/// The key of the slot with this number.
+fn key(slot: u64) -> String {
+    format!("ackguard/leases/{slot}")
 }
 
 /// What a pull asks for.
@@ -116,13 +121,43 @@ pub fn held(memory: &impl SharedMemory, holder: &Holder, now: u64) -> u32 {
     Slot::read(&bytes, &holder.name, now).own.held()
 }
 
+/// What the whole table holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Leases, without what is only set aside.
+    pub held: u64,
+    /// Those that have ended by their time, since the table was made.
+    pub expired: u64,
+}
+
+/// Looks at the whole table, and drops what has expired. `now` is in Unix milliseconds.
+pub fn census(memory: &impl SharedMemory, now: u64) -> Census {
+    let mut census = Census::default();
+    for slot in 0..SLOTS {
+        let key = key(slot);
+        let (bytes, version) = memory.get(&key);
+        if bytes.is_empty() {
+            continue;
+        }
+        let slot = Slot::read(&bytes, "", now);
+        if slot.has_expired() && !memory.set(&key, &slot.write(now), version) {
+            // Whoever wrote it has dropped the same, and counted it in the slot: the next census sees it.
+            census.expired += slot.expired_before();
+        } else {
+            census.expired += slot.expired();
+        }
+        census.held += slot.leases();
+    }
+    census
+}
+
 /// What became of the leases that an answer told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tracked {
     /// They are in the table.
     Whole,
     /// Some are not: their slot has no room, or too many workers wrote at once.
-    Evicting,
+    Partly,
 }
 
 /// Takes out what was set aside for a pull, and does what an answer says of leases. A deadline that is told as a time to
@@ -144,13 +179,13 @@ pub fn update(
         let released = reservation.is_some_and(|Reservation(id)| slot.own.release(id));
         let changed = changes.make(&mut slot.own);
         let begun = changes.begun.len();
-        let tracked = if slot.begin(&changes.begun) == begun { Tracked::Whole } else { Tracked::Evicting };
+        let tracked = if slot.begin(&changes.begun) == begun { Tracked::Whole } else { Tracked::Partly };
         let idle = !released && !changed && begun == 0;
         if idle || memory.set(&holder.key, &slot.write(now), version) {
             return tracked;
         }
     }
-    Tracked::Evicting
+    Tracked::Partly
 }
 
 /// What an answer says of leases, in the order of their receipts.

@@ -1,7 +1,7 @@
 //! One slot of the table: the leases of the groups that hash to it, as bytes.
 //!
 //! ```text
-//! slot    = sequence u64, base u64, sections      base: when it was written, in Unix ms
+//! slot    = sequence u64, base u64, expired u64, sections      base: when it was written, in Unix ms
 //! section = name (u16 length, bytes), u16 reservations, u16 leases, the reservations, the leases
 //! reservation = id u64, deadline u32, messages u32        deadlines: ms behind the base, which reach 49 days
 //! lease       = receipt's hash u64, deadline u32
@@ -13,7 +13,7 @@ use crate::operation::Receipt;
 /// The most bytes in a slot: 10,000 leases, the most that a group may be allowed, and some to spare.
 pub(super) const SLOT_BYTES: usize = 128 * 1024;
 
-const HEADER: usize = 16;
+const HEADER: usize = 24;
 const SECTION: usize = 6;
 const RESERVATION: usize = 16;
 const LEASE: usize = 12;
@@ -52,6 +52,8 @@ pub(super) struct Slot {
     /// The id of the last reservation. It goes on for ever, so that none of a pull that was given up is taken for
     /// another's.
     sequence: u64,
+    /// How many leases have ended by their time: before it was read, and now.
+    expired: (u64, u64),
     /// What the group of interest holds.
     pub(super) own: Section,
     others: Vec<Section>,
@@ -93,13 +95,15 @@ impl Slot {
     pub(super) fn read(bytes: &[u8], name: &str, now: u64) -> Slot {
         let mut slot = Slot { own: Section { name: name.to_owned(), ..Section::default() }, ..Slot::default() };
         let mut bytes = Bytes(bytes);
-        let (Some(sequence), Some(base)) = (bytes.u64(), bytes.u64()) else {
+        let (Some(sequence), Some(base), Some(expired)) = (bytes.u64(), bytes.u64(), bytes.u64()) else {
             return slot;
         };
         slot.sequence = sequence;
+        slot.expired.0 = expired;
         // A clock that stepped back takes the deadlines with it: time to go is what they are.
         let base = if base > now.saturating_add(STEP) { now } else { base };
-        while let Some(section) = bytes.section(base, now) {
+        while let Some((section, expired)) = bytes.section(base, now) {
+            slot.expired.1 += expired;
             if section.name == name {
                 slot.own = section;
             } else {
@@ -116,6 +120,7 @@ impl Slot {
         let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
         out.extend_from_slice(&self.sequence.to_le_bytes());
         out.extend_from_slice(&now.to_le_bytes());
+        out.extend_from_slice(&self.expired().to_le_bytes());
         for Section { name, reserved, leases } in self.sections() {
             out.extend_from_slice(&count(name.len()));
             out.extend_from_slice(name.as_bytes());
@@ -134,6 +139,26 @@ impl Slot {
         out
     }
 
+    /// How many leases of it have ended by their time, ever.
+    pub(super) fn expired(&self) -> u64 {
+        self.expired.0.wrapping_add(self.expired.1)
+    }
+
+    /// The same, as it stood in the bytes.
+    pub(super) fn expired_before(&self) -> u64 {
+        self.expired.0
+    }
+
+    /// Whether any have between the bytes and now.
+    pub(super) fn has_expired(&self) -> bool {
+        self.expired.1 > 0
+    }
+
+    /// How many leases it holds.
+    pub(super) fn leases(&self) -> u64 {
+        self.sections().map(|section| section.leases.len() as u64).sum()
+    }
+
     /// Sets messages aside until `deadline`, in Unix milliseconds; returns the id, or none where there is no room for
     /// what they come to.
     pub(super) fn reserve(&mut self, messages: u32, deadline: u64) -> Option<u64> {
@@ -145,7 +170,9 @@ impl Slot {
 
     /// Adds as many leases as there is room for; returns how many.
     pub(super) fn begin(&mut self, leases: &[Lease]) -> usize {
-        let room = SLOT_BYTES.saturating_sub(self.room()) / LEASE;
+        // The header of a section that holds nothing yet is not in the slot's room.
+        let header = if self.own.is_empty() { self.own.room() } else { 0 };
+        let room = SLOT_BYTES.saturating_sub(self.room() + header) / LEASE;
         let fit = leases.get(..room.min(leases.len())).unwrap_or_default();
         self.own.leases.extend_from_slice(fit);
         fit.len()
@@ -190,7 +217,8 @@ impl Bytes<'_> {
         String::from_utf8(text.to_vec()).ok()
     }
 
-    fn section(&mut self, base: u64, now: u64) -> Option<Section> {
+    /// A section without what has expired, and how many leases have.
+    fn section(&mut self, base: u64, now: u64) -> Option<(Section, u64)> {
         let mut section = Section { name: self.text()?, ..Section::default() };
         let (reserved, leases) = (self.u16()?, self.u16()?);
         section.reserved.reserve_exact(usize::from(reserved));
@@ -209,6 +237,7 @@ impl Bytes<'_> {
                 section.leases.push(Lease { receipt, deadline });
             }
         }
-        Some(section)
+        let expired = u64::from(leases).saturating_sub(section.leases.len() as u64);
+        Some((section, expired))
     }
 }

@@ -132,9 +132,13 @@ fn the_largest_bound_fits_a_slot_and_more_is_untracked() {
     assert_eq!(reserve(&memory, &neighbour, ask(2_000, 10_000), NOW), Grant::Untracked);
     assert_eq!(granted(&memory, &neighbour, ask(100, 10_000), NOW).0, 100);
     let leases: Vec<_> = (0..2_000).map(|index| begun(&index.to_string(), 30_000)).collect();
-    assert_eq!(update(&memory, &neighbour, None, &leases, NOW), Tracked::Evicting);
-    let values = memory.values.borrow();
-    assert!(values.values().all(|(slot, _)| slot.len() <= SLOT_BYTES));
+    assert_eq!(update(&memory, &neighbour, None, &leases, NOW), Tracked::Partly);
+    let whole: Vec<_> = (0..20_000).map(|index| begun(&index.to_string(), 30_000)).collect();
+    let alone = Memory::default();
+    assert_eq!(update(&alone, &group, None, &whole, NOW), Tracked::Partly);
+    for memory in [memory, alone] {
+        assert!(memory.values.borrow().values().all(|(slot, _)| slot.len() <= SLOT_BYTES));
+    }
 }
 
 #[test]
@@ -151,14 +155,38 @@ fn any_number_of_groups_takes_no_more_than_the_slots() {
 }
 
 #[test]
-fn what_is_empty_leaves_no_trace_but_the_sequence() {
+fn what_is_empty_leaves_no_trace_but_the_numbers() {
     let (memory, group) = (Memory::default(), holder("g"));
     let (_, reservation) = granted(&memory, &group, ask(16, 1_000), NOW);
     update(&memory, &group, Some(reservation), &[], NOW);
-    assert_eq!(memory.values.borrow()[&group.key].0.len(), 16);
+    assert_eq!(memory.values.borrow()[&group.key].0.len(), 24);
     // What changes nothing is not written.
     update(&memory, &group, Some(reservation), &[ended("a")], NOW);
     assert_eq!(memory.values.borrow()[&group.key].1, 2);
+}
+
+#[test]
+fn a_census_counts_what_all_groups_hold_and_each_lease_that_expires_once() {
+    let (memory, groups) = (Memory::default(), ["g", "h", "i"].map(holder));
+    assert_eq!(census(&memory, NOW), Census::default());
+    for group in &groups {
+        granted(&memory, group, ask(16, 1_000), NOW);
+        update(&memory, group, None, &[begun("a", 1_000), begun("b", 2_000), begun("c", 90_000)], NOW);
+    }
+    assert_eq!(census(&memory, NOW), Census { held: 9, expired: 0 }, "what is set aside is no lease");
+    assert_eq!(census(&memory, NOW + 1_000), Census { held: 6, expired: 3 });
+    // Whoever reads a slot drops what has expired, and it counts all the same.
+    update(&memory, &groups[0], None, &[begun("d", 90_000)], NOW + 2_000);
+    assert_eq!(census(&memory, NOW + 2_000), Census { held: 4, expired: 6 });
+    // What is acknowledged has not expired.
+    update(&memory, &groups[0], None, &[ended("c"), ended("d")], NOW + 3_000);
+    assert_eq!(census(&memory, NOW + 3_000), Census { held: 2, expired: 6 });
+    assert_eq!(census(&memory, NOW + 99_000), Census { held: 0, expired: 8 });
+    // A worker that loses the race sees what the winner has counted at its next look.
+    update(&memory, &groups[1], None, &[begun("e", 1_000)], NOW + 99_000);
+    memory.rivals.set(1);
+    assert_eq!(census(&memory, NOW + 100_000), Census { held: 0, expired: 8 });
+    assert_eq!(census(&memory, NOW + 100_000), Census { held: 0, expired: 9 });
 }
 
 #[test]
@@ -169,7 +197,7 @@ fn a_write_is_tried_again_and_given_up_in_the_end() {
     assert_eq!(granted(&memory, &group, ask(4, 10), NOW).0, 4);
     memory.rivals.set(1_000);
     assert_eq!(reserve(&memory, &group, ask(4, 10), NOW), Grant::Untracked);
-    assert_eq!(update(&memory, &group, None, &[ended("a")], NOW), Tracked::Evicting);
+    assert_eq!(update(&memory, &group, None, &[ended("a")], NOW), Tracked::Partly);
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! What a request is asked for: each limit that is for it, the bucket, and how many tokens.
 
+use std::rc::Rc;
+
 use crate::operation::{Group, Kind, Tenant, Topic};
 use crate::policy::limit::{Cost, Key, Limit, Reach};
 
@@ -48,9 +50,9 @@ impl<'a> Facts<'a> {
 
 /// What one local limit asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charge<'p> {
+pub struct Charge {
     /// The limit.
-    pub limit: &'p Limit,
+    pub limit: Rc<Limit>,
     /// How its buckets fill.
     pub terms: Terms,
     /// Which of its buckets.
@@ -59,11 +61,22 @@ pub struct Charge<'p> {
     pub cost: u64,
 }
 
-impl<'p> Charge<'p> {
+impl Charge {
     /// What `limit` asks of a request. None where it is not for such, or not counted here.
-    pub fn of(limit: &'p Limit, facts: &Facts<'_>) -> Option<Charge<'p>> {
+    pub fn of(limit: &Rc<Limit>, facts: &Facts<'_>) -> Option<Charge> {
         let terms = limit.terms().filter(|_| limit.operations.has(facts.kind))?;
-        Some(Charge { limit, terms, key: key(limit, facts), cost: facts.cost(limit.cost) })
+        Some(Charge { limit: limit.clone(), terms, key: key(limit, facts), cost: facts.cost(limit.cost) })
+    }
+
+    /// What is due for a pull that has brought so much, beyond the one that it paid for before. None where that was all.
+    pub fn due(&self, messages: u64, bytes: u64) -> Option<Charge> {
+        let brought = match self.limit.cost {
+            Cost::Requests => 1,
+            Cost::Messages => messages,
+            Cost::Bytes => bytes,
+        };
+        let cost = brought.checked_sub(1).filter(|due| *due > 0)?;
+        Some(Charge { cost, ..self.clone() })
     }
 }
 
@@ -77,13 +90,16 @@ impl Limit {
     }
 }
 
-/// The name of the limit and the values of its key, each with an end that stands in no text.
+/// Ends each text of a key. It stands in no text.
+pub(super) const END: u8 = 0xFF;
+
+/// The name of the limit and the values of its key, each with its end.
 fn key(limit: &Limit, facts: &Facts<'_>) -> Vec<u8> {
     let texts = || core::iter::once(&*limit.name).chain(limit.key.iter().map(|key| facts.value(*key)));
     let mut bytes = Vec::with_capacity(texts().map(|text| text.len() + 1).sum());
     for text in texts() {
         bytes.extend_from_slice(text.as_bytes());
-        bytes.push(0xFF);
+        bytes.push(END);
     }
     bytes
 }

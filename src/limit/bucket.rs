@@ -1,7 +1,8 @@
 //! One bucket, by the generic cell rate algorithm: not tokens are kept but the time that it takes to fill up, the debt.
 //! A token costs the time in which one comes in, and the debt goes down by the time that passes.
 //!
-//! Times are in [`Ticks`], 65,536ths of a nanosecond: a token of an odd rate costs no whole number of nanoseconds.
+//! Times are in [`Ticks`], 65,536ths of a nanosecond. A token costs a whole number of them, rounded up: a rate is exact, or
+//! too low by at most its 65,536th part at the greatest, and by less the lower it is.
 
 use crate::operation::Millis;
 use crate::policy::limit::Rate;
@@ -33,8 +34,8 @@ pub(super) fn is_good(taken: u64, now: u64) -> bool {
 /// How fast a bucket fills, and how much it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    tokens: u64,
-    period: u64,
+    /// The time in which one token comes in.
+    token: Ticks,
     burst: u64,
 }
 
@@ -43,7 +44,7 @@ impl Terms {
     pub fn new(rate: Rate, burst: u64) -> Terms {
         let period = u64::try_from(rate.period.0).unwrap_or(1).max(1);
         let period = period.saturating_mul(NANOSECONDS_PER_MILLISECOND).saturating_mul(PER_NANOSECOND);
-        Terms { tokens: rate.tokens.max(1), period, burst: burst.max(1) }
+        Terms { token: period.div_ceil(rate.tokens.max(1)), burst: burst.max(1) }
     }
 
     /// The tokens that the bucket holds when it is full.
@@ -53,19 +54,18 @@ impl Terms {
 
     /// The time in which so many tokens come in.
     pub(super) fn cost(self, tokens: u64) -> Ticks {
-        let cost = (u128::from(tokens) * u128::from(self.period)).div_ceil(u128::from(self.tokens));
-        Ticks::try_from(cost).unwrap_or(Ticks::MAX)
+        self.token.saturating_mul(tokens)
     }
 
-    /// The time in which the whole bucket fills. One tick a token is added, by which each may have been rounded up.
+    /// The time in which the whole bucket fills.
     pub(super) fn fill(self) -> Ticks {
-        self.cost(self.burst).saturating_add(self.burst)
+        self.cost(self.burst)
     }
 
     /// The tokens that come in within a time.
     pub(super) fn within(self, ticks: Ticks) -> u64 {
-        let tokens = u128::from(ticks) * u128::from(self.tokens) / u128::from(self.period.max(1));
-        u64::try_from(tokens).unwrap_or(u64::MAX)
+        // A period is at least a tick, and so is its part, rounded up.
+        ticks.checked_div(self.token).unwrap_or(u64::MAX)
     }
 }
 
@@ -93,9 +93,19 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket that nobody has asked before, with the debt that its ledger may have forgotten.
-    pub(super) fn new(terms: Terms, forgotten: Ticks) -> Bucket {
-        Bucket { debt: forgotten, fill: terms.fill(), lent: [0, 0] }
+    /// A bucket that nobody has asked before.
+    pub(super) fn new(terms: Terms) -> Bucket {
+        Bucket { debt: 0, fill: terms.fill(), lent: [0, 0] }
+    }
+
+    /// What it is to begin with again where nothing else is remembered of it. What is lent may be used until it lapses,
+    /// and is owed from then on.
+    pub(super) fn forgotten(&self) -> Bucket {
+        let debt = match self.outstanding() {
+            0 => self.debt,
+            _ => self.debt.saturating_add(2 * EPOCH * PER_NANOSECOND),
+        };
+        Bucket { debt, fill: self.fill, lent: [0, 0] }
     }
 
     /// What is lent and may still be used.
@@ -103,19 +113,24 @@ impl Bucket {
         self.lent.iter().fold(0, |sum, lent| sum.saturating_add(*lent))
     }
 
-    /// Lets time pass: the debt goes down, though never under what is lent.
+    /// Lets time pass: the debt goes down, though never under what is lent. What is lent may have been used until the
+    /// moment in which it lapses, so it is owed until then, and goes down from there.
     pub(super) fn drain(&mut self, passed: &Passed) {
-        match passed.epochs {
-            0 => {}
-            1 => self.lent = [0, self.lent[0]],
-            _ => self.lent = [0, 0],
-        }
-        self.debt = self.debt.saturating_sub(passed.ticks).max(self.outstanding());
+        let before = self.outstanding();
+        let [lent, _] = self.lent;
+        let [since_first, since_second] = passed.since_epochs;
+        let (lent_after, lapsed) = match passed.epochs {
+            0 => (self.lent, 0),
+            1 => ([0, lent], before.saturating_sub(since_first)),
+            _ => ([0, 0], before.saturating_sub(since_first).max(lent.saturating_sub(since_second))),
+        };
+        self.lent = lent_after;
+        self.debt = self.debt.saturating_sub(passed.ticks).max(lapsed).max(self.outstanding());
     }
 
-    /// Goes over to other terms, as full in proportion as it was.
-    pub(super) fn adopt(&mut self, terms: Terms) {
-        let (old, new) = (self.fill, terms.fill());
+    /// Goes over to terms by which it takes so long to fill, as full in proportion as it was.
+    pub(super) fn adopt(&mut self, new: Ticks) {
+        let old = self.fill;
         if old == new {
             return;
         }
@@ -169,6 +184,8 @@ pub(super) struct Passed {
     pub(super) ticks: Ticks,
     /// How many epochs began.
     epochs: u64,
+    /// How long ago the first of them began, and the second.
+    since_epochs: [Ticks; 2],
     /// The time from which on the next one counts.
     pub(super) seen: u64,
     /// Whether the clock was set back.
@@ -180,10 +197,16 @@ impl Passed {
     /// time goes on from there; loans have lapsed, since nobody can tell their age.
     pub(super) fn between(seen: u64, now: u64) -> Passed {
         if now < seen && seen - now <= OUT_OF_STEP {
-            return Passed { ticks: 0, epochs: 0, seen, set_back: false };
+            return Passed { ticks: 0, epochs: 0, since_epochs: [0, 0], seen, set_back: false };
         }
-        let ticks = now.saturating_sub(seen).saturating_mul(PER_NANOSECOND);
-        let epochs = epoch(now).checked_sub(epoch(seen)).unwrap_or(u64::MAX);
-        Passed { ticks, epochs, seen: now, set_back: now < seen }
+        let since = |time: u64| now.saturating_sub(time).saturating_mul(PER_NANOSECOND);
+        let begins = |later: u64| epoch(seen).saturating_add(later).saturating_mul(EPOCH);
+        Passed {
+            ticks: since(seen),
+            epochs: epoch(now).checked_sub(epoch(seen)).unwrap_or(u64::MAX),
+            since_epochs: [since(begins(1)), since(begins(2))],
+            seen: now,
+            set_back: now < seen,
+        }
     }
 }

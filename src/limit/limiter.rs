@@ -12,7 +12,7 @@ use crate::shared_memory::SharedMemory;
 use super::Terms;
 use super::bill::Charge;
 use super::bucket::{Bucket, Ticks, epoch, is_good, millis, nanos};
-use super::ledger::{self, Change};
+use super::ledger::{self, Address, Change};
 
 /// The most keys of which a worker has loans, or remembers that they have to wait. Any more go to the bucket each time.
 const LOANS: usize = 1024;
@@ -24,19 +24,23 @@ const LOAN_SHARE: u64 = 16;
 const SOON: u64 = 200_000_000;
 /// A loan that was not used for so long, in nanoseconds, goes back.
 const IDLE: u64 = 100_000_000;
+/// A worker refuses a key from its own memory for so long at most, in nanoseconds: another may put tokens back meanwhile.
+const BAR: u64 = 1_000_000_000;
 
 /// What went otherwise than it should while limits were asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// Buckets that were forgotten and were not full.
     pub evicted: u32,
-    /// Buckets that too many workers wrote at once. The request counts as one that has to wait.
+    /// Requests that were refused because too many workers wrote a bucket at once.
     pub contended: u32,
+    /// Tokens that did not reach their bucket, neither to be charged nor to be put back, for the same reason.
+    pub lost: u32,
 }
 
 /// What several limits, asked as one, have answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Payment {
     /// All have agreed, and were paid as this says.
     Paid(Vec<Paid>),
     /// One has not; none was charged.
@@ -74,11 +78,12 @@ struct Loan {
     asked: u64,
     /// When it was used last.
     touched: u64,
-    /// Until when the bucket is known to have too little.
+    /// When the bucket is known to have too little.
     bar: Option<Bar>,
 }
 
-/// The bucket has less than `cost` until a time, whoever asks: nothing is lent that could come back earlier.
+/// The bucket has less than `cost` until a time, whoever asks: nothing is lent that could come back earlier. Only what a
+/// refused request had paid can.
 #[derive(Clone, Copy, Debug)]
 struct Bar {
     cost: u64,
@@ -98,28 +103,31 @@ enum Given {
 /// One worker's loans. It outlives a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Limiter {
+    /// At most [`LOANS`], so that it costs little should clients choose keys that this hash makes equal.
     loans: HashMap<Vec<u8>, Loan, BuildHasherDefault<Hash>>,
+    /// The ledger's, once it was asked for.
+    salt: Option<u64>,
     trouble: Trouble,
 }
 
 impl Limiter {
     /// Asks for all of `charges` at a time in Unix nanoseconds: either all are paid, or none is.
-    pub fn ask(&mut self, memory: &impl SharedMemory, charges: &[Charge<'_>], now: u64) -> Answer {
+    pub fn ask(&mut self, memory: &impl SharedMemory, charges: &[Charge], now: u64) -> Payment {
         let mut paid = Vec::with_capacity(charges.len());
         for (index, charge) in charges.iter().enumerate() {
             match self.pay(memory, charge, now) {
                 Ok(from) => paid.push(from),
                 Err(throttle) => {
                     self.refund(memory, charges, &paid, now);
-                    return Answer::Refused { index, throttle };
+                    return Payment::Refused { index, throttle };
                 }
             }
         }
-        Answer::Paid(paid)
+        Payment::Paid(paid)
     }
 
     /// Puts back what was `paid` for a request that does not go on.
-    pub fn refund(&mut self, memory: &impl SharedMemory, charges: &[Charge<'_>], paid: &[Paid], now: u64) {
+    pub fn refund(&mut self, memory: &impl SharedMemory, charges: &[Charge], paid: &[Paid], now: u64) {
         for (charge, from) in charges.iter().zip(paid) {
             let cost = charge.terms.cost(charge.cost);
             match (from, self.loans.get_mut(&charge.key)) {
@@ -129,10 +137,12 @@ impl Limiter {
                 }
                 // What came from a loan that has been settled since is lost.
                 (Paid::Loan, _) => {}
-                (Paid::Bucket, _) => {
-                    self.change(memory, charge, now, |bucket, _| {
+                (Paid::Bucket, loan) => {
+                    if let Some(loan) = loan {
+                        loan.bar = None;
+                    }
+                    self.write(memory, charge.address(), now, |bucket, _| {
                         bucket.refund(cost);
-                        Change::Keep(())
                     });
                 }
             }
@@ -140,12 +150,9 @@ impl Limiter {
     }
 
     /// Charges what is due after the fact, even where the bucket has too little: the next ones wait for it.
-    pub fn charge(&mut self, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) {
+    pub fn charge(&mut self, memory: &impl SharedMemory, charge: &Charge, now: u64) {
         let cost = charge.terms.cost(charge.cost);
-        self.change(memory, charge, now, |bucket, _| {
-            bucket.pay(cost, 0);
-            Change::Keep(())
-        });
+        self.write(memory, charge.address(), now, |bucket, _| bucket.pay(cost, 0));
     }
 
     /// Gives back the loans that nobody uses.
@@ -155,16 +162,13 @@ impl Limiter {
         for key in keys {
             let Some(loan) = self.loans.remove(&key) else { continue };
             if !loan.is_empty() && is_good(loan.taken, now) {
-                let settled = ledger::change(memory, &loan.limit, &key, loan.terms, now, |bucket, seen| {
-                    loan.settle(bucket, seen);
-                    Change::Keep(())
-                });
-                self.trouble.note(settled.as_ref().map(|changed| changed.evicted));
+                let address = Address { limit: &loan.limit, key: &key, terms: loan.terms };
+                self.write(memory, address, now, |bucket, seen| loan.settle(bucket, seen));
             }
         }
     }
 
-    /// Whether the worker has loans to give back or waiting times to forget.
+    /// Whether the worker has neither loans to give back nor waiting times to forget.
     pub fn is_idle(&self) -> bool {
         self.loans.is_empty()
     }
@@ -174,7 +178,7 @@ impl Limiter {
         std::mem::take(&mut self.trouble)
     }
 
-    fn pay(&mut self, memory: &impl SharedMemory, charge: &Charge<'_>, now: u64) -> Result<Paid, Throttle> {
+    fn pay(&mut self, memory: &impl SharedMemory, charge: &Charge, now: u64) -> Result<Paid, Throttle> {
         let Charge { terms, cost, .. } = *charge;
         if cost > terms.burst() {
             return Err(Throttle::TooCostly { cost, burst: terms.burst() });
@@ -197,7 +201,7 @@ impl Limiter {
             size = loan.next_size(now);
             in_hand = Some(loan.clone()).filter(|loan| good && !loan.is_empty());
         }
-        let given = self.change(memory, charge, now, |bucket, seen| {
+        let given = self.change(memory, charge.address(), now, |bucket, seen| {
             if let Some(loan) = &in_hand {
                 loan.settle(bucket, seen);
             }
@@ -213,6 +217,7 @@ impl Limiter {
             Change::Keep(Given::Paid { loan, taken: epoch(seen) })
         });
         let Some(given) = given else {
+            self.trouble.contended = self.trouble.contended.saturating_add(1);
             return Err(Throttle::Wait { wait: Millis(1), left: 0 });
         };
         self.keep(charge, size, &given, now);
@@ -223,7 +228,7 @@ impl Limiter {
     }
 
     /// Notes what a bucket has given.
-    fn keep(&mut self, charge: &Charge<'_>, size: u64, given: &Given, now: u64) {
+    fn keep(&mut self, charge: &Charge, size: u64, given: &Given, now: u64) {
         let mut loan = Loan {
             limit: charge.limit.name.clone(),
             terms: charge.terms,
@@ -254,26 +259,41 @@ impl Limiter {
         }
     }
 
+    /// Changes a bucket. None where too many workers wrote at once.
     fn change<T>(
         &mut self,
         memory: &impl SharedMemory,
-        charge: &Charge<'_>,
+        address: Address<'_>,
         now: u64,
         change: impl FnMut(&mut Bucket, u64) -> Change<T>,
     ) -> Option<T> {
-        let changed = ledger::change(memory, &charge.limit.name, &charge.key, charge.terms, now, change);
-        self.trouble.note(changed.as_ref().map(|changed| changed.evicted));
-        changed.map(|changed| changed.value)
+        let salt = *self.salt.get_or_insert_with(|| ledger::salt(memory, now));
+        let changed = ledger::change(memory, salt, address, now, change)?;
+        self.trouble.evicted = self.trouble.evicted.saturating_add(changed.evicted);
+        Some(changed.value)
+    }
+
+    /// Changes a bucket in any case, where that can be.
+    fn write(
+        &mut self,
+        memory: &impl SharedMemory,
+        address: Address<'_>,
+        now: u64,
+        mut change: impl FnMut(&mut Bucket, u64),
+    ) {
+        let written = self.change(memory, address, now, |bucket, seen| {
+            change(bucket, seen);
+            Change::Keep(())
+        });
+        if written.is_none() {
+            self.trouble.lost = self.trouble.lost.saturating_add(1);
+        }
     }
 }
 
-impl Trouble {
-    /// Notes how many buckets a change has pushed out; none where the change did not take place.
-    fn note(&mut self, evicted: Option<u32>) {
-        match evicted {
-            Some(evicted) => self.evicted = self.evicted.saturating_add(evicted),
-            None => self.contended = self.contended.saturating_add(1),
-        }
+impl Charge {
+    fn address(&self) -> Address<'_> {
+        Address { limit: &self.limit.name, key: &self.key, terms: self.terms }
     }
 }
 
@@ -285,8 +305,8 @@ impl Loan {
     /// Accounts for it to the bucket that it came from, whose slot has come to the time `seen`.
     fn settle(&self, bucket: &mut Bucket, seen: u64) {
         let Some(age) = epoch(seen).checked_sub(self.taken) else { return };
-        let lent = self.terms.cost(self.used.saturating_add(self.tokens));
-        bucket.settle(age, lent, lent.saturating_sub(self.terms.cost(self.used)));
+        let lent = self.used.saturating_add(self.tokens);
+        bucket.settle(age, self.terms.cost(lent), self.terms.cost(self.tokens));
     }
 
     /// How large a loan may be that is asked for `now`.
@@ -303,8 +323,9 @@ impl Loan {
 impl Bar {
     /// Why a charge has to wait, as long as this bars it.
     fn holds(self, cost: u64, now: u64) -> Option<Throttle> {
-        let bars = cost >= self.cost && (self.from..self.until).contains(&now);
-        let left = (self.until - now.min(self.until)).div_ceil(1_000_000);
+        let until = self.until.min(self.from.saturating_add(BAR));
+        let bars = cost >= self.cost && (self.from..until).contains(&now);
+        let left = self.until.saturating_sub(now).div_ceil(1_000_000);
         bars.then(|| Throttle::Wait { wait: Millis(i64::try_from(left).unwrap_or(i64::MAX)), left: self.left })
     }
 }

@@ -23,4 +23,4 @@ mod limiter;
 mod tests;
 
 pub use bucket::Terms;
-pub use limiter::{Answer, Limiter, Paid, Trouble};
+pub use limiter::{Limiter, Paid, Payment, Trouble};

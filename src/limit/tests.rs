@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::bill::{Charge, Facts};
-use super::{Answer, Limiter};
+use super::{Limiter, Payment, Trouble, ledger};
 use crate::operation::{Kind, Millis, Tenant};
 use crate::policy::Mode;
 use crate::policy::limit::{Cost, Key, Limit, Operations, Rate, Reach};
@@ -30,11 +30,47 @@ fn limit(name: &str, tokens: u64, burst: u64) -> Limit {
     }
 }
 
-fn charge<'p>(limit: &'p Limit, tenant: &str, cost: u64) -> Charge<'p> {
+fn charge(limit: &Limit, tenant: &str, cost: u64) -> Charge {
     let tenant = Tenant(tenant.to_owned());
     let facts =
         Facts { kind: Kind::Publish, tenant: &tenant, topic: None, group: None, client: "", messages: cost, bytes: 0 };
-    Charge::of(limit, &facts).expect("a local limit for every operation")
+    Charge::of(&Rc::new(limit.clone()), &facts).expect("a local limit for every operation")
+}
+
+/// Asks for one token after the other until there is none; how many there were.
+fn drain(limiter: &mut Limiter, memory: &impl SharedMemory, charge: &Charge, now: u64) -> u64 {
+    let mut count = 0;
+    while let Payment::Paid(_) = limiter.ask(memory, std::slice::from_ref(charge), now) {
+        count += charge.cost;
+    }
+    count
+}
+
+/// Shared memory that counts how often it is read.
+#[derive(Default)]
+struct Counted(Memory, Cell<u32>);
+
+impl SharedMemory for Counted {
+    fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+        self.1.set(self.1.get() + 1);
+        self.0.get(key)
+    }
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        self.0.set(key, value, version)
+    }
+}
+
+/// How many tokens of a charge a worker has in hand.
+fn in_hand(limiter: &Limiter, charge: &Charge, now: u64) -> u64 {
+    let (mut limiter, memory) = (limiter.clone(), Counted::default());
+    let mut count = 0;
+    loop {
+        limiter.ask(&memory, std::slice::from_ref(charge), now);
+        if memory.1.get() > 0 {
+            return count;
+        }
+        count += charge.cost;
+    }
 }
 
 /// What was let through, and when.
@@ -67,6 +103,9 @@ impl Passed {
 enum Step {
     /// Time passes, in microseconds.
     Wait(u64),
+    /// A worker asks so often for one token, and for all that it has borrowed just before that lapses. Just after,
+    /// another asks for one token after the other until there is none.
+    Lapse { worker: usize, times: u64, other: usize },
     /// A worker asks so often in a row.
     Ask { worker: usize, cost: u64, times: u64 },
     /// A worker's tick.
@@ -79,6 +118,7 @@ fn steps(workers: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => prop_oneof![0..2_000_u64, 0..80_000_u64, 0..3_000_000_u64].prop_map(Step::Wait),
         8 => (0..workers, 1..20_u64, 1..12_u64).prop_map(|(worker, cost, times)| Step::Ask { worker, cost, times }),
+        1 => (0..workers, 1..200_u64, 0..workers).prop_map(|(worker, times, other)| Step::Lapse { worker, times, other }),
         2 => (0..workers).prop_map(Step::Sweep),
         1 => (0..workers).prop_map(Step::Trap),
     ];
@@ -102,9 +142,22 @@ proptest! {
         for step in steps {
             match step {
                 Step::Wait(micros) => now += micros * 1_000,
+                Step::Lapse { worker, times, other } => {
+                    let (one, limiter) = (charge(&limit, "a", 1), &mut limiters[worker % workers]);
+                    let mut ask = |limiter: &mut Limiter, times: u64, now: u64| {
+                        let answers = (0..times).map(|_| limiter.ask(&memory, std::slice::from_ref(&one), now));
+                        passed.0.push((now, answers.filter(|answer| matches!(answer, Payment::Paid(_))).count() as u64));
+                    };
+                    ask(limiter, times, now);
+                    now = (now / SECOND + 2) * SECOND - 1;
+                    let borrowed = in_hand(limiter, &one, now);
+                    ask(limiter, borrowed, now);
+                    now += 2;
+                    passed.0.push((now, drain(&mut limiters[other % workers], &memory, &one, now)));
+                }
                 Step::Ask { worker, cost, times } => for _ in 0..times {
                     let answer = limiters[worker % workers].ask(&memory, &[charge(&limit, "a", cost)], now);
-                    if let Answer::Paid(_) = answer {
+                    if let Payment::Paid(_) = answer {
                         passed.0.push((now, cost));
                     }
                 },
@@ -117,34 +170,43 @@ proptest! {
 
     #[test]
     fn all_limits_agree_or_none_is_charged(
-        bursts in prop::collection::vec(1..200_u64, 1..4),
-        asks in prop::collection::vec((0..2_usize, 1..30_u64, 0..5_000_u64), 1..100),
+        // Large enough for loans, and for some to be used up before the others.
+        bursts in prop::collection::vec(320..900_u64, 1..4),
+        asks in prop::collection::vec((0..2_usize, 1..30_u64, 0..1_000_u64), 1..100),
     ) {
-        let memory = Memory::default();
+        let (memory, rate) = (Memory::default(), 1_000);
         let limits: Vec<Limit> =
-            bursts.iter().enumerate().map(|(index, burst)| limit(&format!("l{index}"), 50, *burst)).collect();
+            bursts.iter().enumerate().map(|(index, burst)| limit(&format!("l{index}"), rate, *burst)).collect();
+        let charges = |cost: u64| limits.iter().map(|limit| charge(limit, "a", cost)).collect::<Vec<_>>();
         let mut limiters = vec![Limiter::default(); 2];
         let (mut now, mut passed) = (START, Passed::default());
+        // So much at first that no bucket is full again before the end, where what comes in would be lost.
+        let asks = std::iter::once((0, 300, 0)).chain(asks);
         for (worker, cost, micros) in asks {
             now += micros * 1_000;
-            let charges: Vec<_> = limits.iter().map(|limit| charge(limit, "a", cost)).collect();
-            match limiters[worker].ask(&memory, &charges, now) {
-                Answer::Paid(paid) => {
+            match limiters[worker].ask(&memory, &charges(cost), now) {
+                Payment::Paid(paid) => {
                     prop_assert_eq!(paid.len(), limits.len());
                     passed.0.push((now, cost));
                 }
-                Answer::Refused { index, throttle: Throttle::TooCostly { cost, burst } } => {
-                    prop_assert!(cost > burst && burst == bursts[index]);
-                }
-                Answer::Refused { .. } => {}
+                Payment::Refused { throttle: Throttle::TooCostly { .. }, .. } => prop_assert!(false),
+                Payment::Refused { .. } => {}
             }
         }
         let least = bursts.iter().min().copied().unwrap_or_default();
-        prop_assert!(passed.most_over(50, least) <= 0);
-        // Nothing of what was refused is missing: a while later, the tightest limit has its whole burst again.
-        now += 60 * SECOND;
-        let charges: Vec<_> = limits.iter().map(|limit| charge(limit, "a", least)).collect();
-        prop_assert!(matches!(limiters[0].ask(&memory, &charges, now), Answer::Paid(_)));
+        prop_assert!(passed.most_over(rate, least) <= 0);
+        // Nothing of what was refused is missing, and nothing of what passed is left.
+        now += 100 * MILLISECOND;
+        limiters.iter_mut().for_each(|limiter| limiter.sweep(&memory, now));
+        for limit in &limits {
+            let burst = limit.terms().map_or(0, |terms| terms.burst());
+            let left = burst + (now - START) * rate / SECOND - passed.sum();
+            let passes = |cost: u64| {
+                let answer = Limiter::default().ask(&memory, &[charge(limit, "a", cost)], now);
+                matches!(answer, Payment::Paid(_))
+            };
+            prop_assert_eq!((passes(left + 1), left == 0 || passes(left)), (false, true), "{} left", left);
+        }
     }
 
     #[test]
@@ -152,13 +214,7 @@ proptest! {
         let memory = Memory::default();
         let limit = limit("all", rate, 50);
         let mut limiter = Limiter::default();
-        let drain = |limiter: &mut Limiter, now: u64| {
-            let mut count = 0;
-            while let Answer::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", 1)], now) {
-                count += 1;
-            }
-            count
-        };
+        let drain = |limiter: &mut Limiter, now: u64| drain(limiter, &memory, &charge(&limit, "a", 1), now);
         prop_assert_eq!(drain(&mut limiter, START), 50);
         let set_back = START - back * MILLISECOND;
         prop_assert_eq!(drain(&mut limiter, set_back), 0);
@@ -170,38 +226,80 @@ proptest! {
     }
 }
 
+/// So many tenants whose buckets stand in the same slot where the salt is [`START`].
+fn of_one_slot(limit: &Limit, tenant: &dyn Fn(usize) -> String, count: usize) -> Vec<String> {
+    let place = |index: usize| ledger::place(START, &limit.name, &charge(limit, &tenant(index), 1).key);
+    (0..).filter(|index| place(*index) == place(0)).take(count).map(tenant).collect()
+}
+
+/// What happens to the keys of one slot.
+#[derive(Clone, Debug)]
+enum Crowded {
+    /// Time passes, in microseconds.
+    Wait(u64),
+    /// A worker asks for a key so often in a row.
+    Ask { worker: usize, key: usize, cost: u64, times: u64 },
+    /// A worker asks for three quarters of each key's burst.
+    Crowd(usize),
+    /// All workers ask for one token of a key after the other until there is none.
+    Drain(usize),
+}
+
+fn crowded() -> impl Strategy<Value = Crowded> {
+    // A few keys are busy.
+    let key = || prop_oneof![0..3_usize, 0..40_usize];
+    prop_oneof![
+        4 => prop_oneof![0..400_u64, 0..80_000_u64, 0..900_000_u64].prop_map(Crowded::Wait),
+        6 => (0..3_usize, key(), 1..10_u64, 1..40_u64)
+            .prop_map(|(worker, key, cost, times)| Crowded::Ask { worker, key, cost, times }),
+        1 => (0..3_usize).prop_map(Crowded::Crowd),
+        2 => key().prop_map(Crowded::Drain),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn however_many_keys_there_are_each_is_held_to_its_limit(
-        asks in prop::collection::vec((0..400_usize, 1..10_u64, 0..400_u64), 1..2_000),
+        (rate, burst) in prop_oneof![Just((20, 10)), (500..20_000_u64, 100..800_u64)],
+        steps in prop::collection::vec(crowded(), 1..400),
     ) {
         // Long names, so that few buckets fit into a slot and each is forgotten again and again.
         let tenant = |index: usize| format!("{index:05}{}", "x".repeat(235));
         let memory = Memory::default();
-        let limit = limit("each", 20, 10);
-        let mut limiter = Limiter::default();
+        ledger::salt(&memory, START);
+        let limit = limit("each", rate, burst);
+        let tenants = of_one_slot(&limit, &tenant, 40);
+        let charge = |index: usize, cost: u64| charge(&limit, &tenants[index], cost);
+        let mut limiters = vec![Limiter::default(); 3];
         let mut now = START;
-        let mut passed: Vec<Passed> = (0..400).map(|_| Passed::default()).collect();
-        // The keys of one slot only: those that hash to the same.
-        let place = |index: usize| {
-            crate::hash::Hash::default().with(&charge(&limit, &tenant(index), 1).key).finish() % 512
-        };
-        let slot: Vec<usize> = (0..16_000).filter(|index| place(*index) == place(0)).take(40).collect();
-        for (index, cost, micros) in asks {
-            now += micros * 1_000;
-            let index = index % slot.len();
-            let ask = [charge(&limit, &tenant(slot[index]), cost)];
-            if let Answer::Paid(_) = limiter.ask(&memory, &ask, now) {
-                passed[index].0.push((now, cost));
+        let mut passed: Vec<Passed> = (0..40).map(|_| Passed::default()).collect();
+        for step in steps {
+            match step {
+                Crowded::Wait(micros) => now += micros * 1_000,
+                Crowded::Ask { worker, key, cost, times } => for _ in 0..times {
+                    if let Payment::Paid(_) = limiters[worker].ask(&memory, &[charge(key, cost)], now) {
+                        passed[key].0.push((now, cost));
+                    }
+                },
+                Crowded::Crowd(worker) => for (key, passed) in passed.iter_mut().enumerate() {
+                    for _ in 0..3 {
+                        if let Payment::Paid(_) = limiters[worker].ask(&memory, &[charge(key, burst / 4)], now) {
+                            passed.0.push((now, burst / 4));
+                        }
+                    }
+                },
+                Crowded::Drain(key) => for limiter in &mut limiters {
+                    passed[key].0.push((now, drain(limiter, &memory, &charge(key, 1), now)));
+                },
             }
         }
         for passed in &passed {
-            prop_assert!(passed.most_over(20, 10) <= 0);
+            prop_assert!(passed.most_over(rate, burst) <= 0);
         }
         let values = memory.values.borrow();
-        prop_assert_eq!(values.len(), 1);
+        prop_assert!(values.len() <= 2, "a slot and the salt");
         prop_assert!(values.values().all(|(slot, _)| slot.len() <= 4_096));
     }
 
@@ -224,7 +322,7 @@ proptest! {
                 if worker >= busy && tick % 400 != 0 {
                     continue;
                 }
-                while let Answer::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", cost)], now) {
+                while let Payment::Paid(_) = limiter.ask(&memory, &[charge(&limit, "a", cost)], now) {
                     passed.0.push((now, cost));
                 }
             }
@@ -239,23 +337,62 @@ proptest! {
 }
 
 #[test]
-fn a_hot_key_asks_shared_memory_seldom() {
-    struct Counted(Memory, Cell<u32>);
-    impl SharedMemory for Counted {
-        fn get(&self, key: &str) -> (Vec<u8>, Option<u32>) {
-            self.1.set(self.1.get() + 1);
-            self.0.get(key)
-        }
-        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-            self.0.set(key, value, version)
+fn a_loan_that_lapses_counts_as_used_at_that_moment() {
+    let (memory, limit) = (Memory::default(), limit("all", 1_000, 1_000));
+    let (one, epoch) = (charge(&limit, "a", 1), START / SECOND * SECOND);
+    let (mut limiter, mut passed) = (Limiter::default(), Passed::default());
+    let mut use_one = |limiter: &mut Limiter, now: u64| {
+        assert!(matches!(limiter.ask(&memory, std::slice::from_ref(&one), now), Payment::Paid(_)));
+        passed.0.push((now, 1));
+    };
+    let borrowed = epoch + 951 * MILLISECOND;
+    while in_hand(&limiter, &one, borrowed) < 50 {
+        use_one(&mut limiter, borrowed);
+    }
+    // It is in use all the time, so it does not go back.
+    for count in 1..=11 {
+        use_one(&mut limiter, borrowed + count * 90 * MILLISECOND);
+    }
+    let last = epoch + 2 * SECOND - MILLISECOND / 10;
+    assert_eq!(in_hand(&limiter, &one, last), 39);
+    for _ in 0..39 {
+        use_one(&mut limiter, last);
+    }
+    let lapsed = epoch + 2 * SECOND + 1_000;
+    passed.0.push((lapsed, drain(&mut Limiter::default(), &memory, &one, lapsed)));
+    assert!(passed.most_over(1_000, 1_000) <= 0, "{} passed", passed.sum());
+}
+
+#[test]
+fn a_full_bucket_gives_its_burst_and_then_a_token_each_time_that_one_comes_in() {
+    for (tokens, period, burst) in [(1_000_000_000, 1_000, 70_000), (7, 1_000, 1_000), (7, 60_000, 3)] {
+        let rate = Rate { tokens, period: Millis(period) };
+        let limit = Limit { reach: Reach::Local { rate, burst }, ..limit("all", 1, 1) };
+        let memory = Memory::default();
+        let paid = |cost: u64, now: u64| {
+            let answer = Limiter::default().ask(&memory, &[charge(&limit, "a", cost)], now);
+            matches!(answer, Payment::Paid(_))
+        };
+        let token = (period.unsigned_abs() * MILLISECOND).div_ceil(tokens);
+        assert_eq!((paid(burst - 1, START), paid(1, START), paid(1, START)), (true, true, false), "{rate:?}");
+        for count in 1..=burst.min(20) {
+            assert_eq!(
+                [paid(1, START + count * token), paid(1, START + count * token)],
+                [true, false],
+                "{rate:?}, {count}"
+            );
         }
     }
-    let memory = Counted(Memory::default(), Cell::new(0));
+}
+
+#[test]
+fn a_hot_key_asks_shared_memory_seldom() {
+    let memory = Counted::default();
     let limit = limit("all", 10_000, 20_000);
     let mut limiter = Limiter::default();
     for request in 0..10_000 {
         let now = START + request * 200_000;
-        assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], now), Answer::Paid(_)));
+        assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], now), Payment::Paid(_)));
     }
     // Half of the rate is asked for; a loan is what comes in within 50 ms, which is 500 tokens.
     assert!(memory.1.get() <= 40, "{} round trips", memory.1.get());
@@ -267,13 +404,37 @@ fn who_is_refused_asks_shared_memory_no_more_until_there_may_be_something() {
     let limit = limit("all", 10, 1);
     let mut limiter = Limiter::default();
     let mut ask = |now: u64| limiter.ask(&memory, &[charge(&limit, "a", 1)], now);
-    assert!(matches!(ask(START), Answer::Paid(_)));
-    let wait = |throttle| Answer::Refused { index: 0, throttle };
+    assert!(matches!(ask(START), Payment::Paid(_)));
+    let wait = |throttle| Payment::Refused { index: 0, throttle };
     let in_ms = |wait: i64| Throttle::Wait { wait: Millis(wait), left: 0 };
     assert_eq!(ask(START), wait(in_ms(100)));
     memory.values.borrow_mut().clear();
     assert_eq!(ask(START + 40 * MILLISECOND), wait(in_ms(60)), "from memory of its own");
-    assert!(matches!(ask(START + 100 * MILLISECOND), Answer::Paid(_)));
+    assert!(matches!(ask(START + 100 * MILLISECOND), Payment::Paid(_)));
+}
+
+#[test]
+fn what_is_put_back_is_there_at_once_for_its_worker_and_within_a_second_for_the_others() {
+    let memory = Memory::default();
+    let limit = limit("all", 1, 1);
+    let limit =
+        Limit { reach: Reach::Local { rate: Rate { tokens: 10, period: Millis(3_600_000) }, burst: 1 }, ..limit };
+    let charges = [charge(&limit, "a", 1)];
+    let mut limiters = [Limiter::default(), Limiter::default()];
+    let waits = |answer: Payment, wait: i64| {
+        assert_eq!(answer, Payment::Refused { index: 0, throttle: Throttle::Wait { wait: Millis(wait), left: 0 } });
+    };
+    let Payment::Paid(paid) = limiters[0].ask(&memory, &charges, START) else { panic!() };
+    for limiter in &mut limiters {
+        waits(limiter.ask(&memory, &charges, START), 360_000);
+        // From memory, and still with the whole time.
+        waits(limiter.ask(&Memory::default(), &charges, START + 999 * MILLISECOND), 359_001);
+    }
+    let now = START + SECOND;
+    limiters[0].refund(&memory, &charges, &paid, now);
+    let Payment::Paid(paid) = limiters[0].ask(&memory, &charges, now) else { panic!("it is there again") };
+    limiters[0].refund(&memory, &charges, &paid, now);
+    assert!(matches!(limiters[1].ask(&memory, &charges, now), Payment::Paid(_)));
 }
 
 #[test]
@@ -283,31 +444,25 @@ fn idle_tokens_go_back_to_the_bucket() {
     let mut limiters = [Limiter::default(), Limiter::default()];
     let mut now = START;
     for _ in 0..40 {
-        assert!(matches!(limiters[0].ask(&memory, &[charge(&limit, "a", 1)], now), Answer::Paid(_)));
+        assert!(matches!(limiters[0].ask(&memory, &[charge(&limit, "a", 1)], now), Payment::Paid(_)));
         now += MILLISECOND;
     }
     // Long enough to be idle and to fill the bucket, but for what is lent.
     now += 300 * MILLISECOND;
     let whole = [charge(&limit, "a", 200)];
-    assert!(matches!(limiters[1].ask(&memory, &whole, now), Answer::Refused { .. }), "some of it is lent");
+    assert!(matches!(limiters[1].ask(&memory, &whole, now), Payment::Refused { .. }), "some of it is lent");
     limiters[0].sweep(&memory, now);
     assert!(limiters[0].is_idle());
     now += 20 * MILLISECOND;
     limiters[1] = Limiter::default();
-    assert!(matches!(limiters[1].ask(&memory, &whole, now), Answer::Paid(_)));
+    assert!(matches!(limiters[1].ask(&memory, &whole, now), Payment::Paid(_)));
 }
 
 #[test]
 fn a_changed_limit_finds_its_buckets_as_full_in_proportion_as_they_were() {
     let memory = Memory::default();
     let mut limiter = Limiter::default();
-    let pass = |limiter: &mut Limiter, limit: &Limit, now: u64| {
-        let mut count = 0;
-        while let Answer::Paid(_) = limiter.ask(&memory, &[charge(limit, "a", 1)], now) {
-            count += 1;
-        }
-        count
-    };
+    let pass = |limiter: &mut Limiter, limit: &Limit, now: u64| drain(limiter, &memory, &charge(limit, "a", 1), now);
     let old = limit("all", 1, 100);
     for _ in 0..75 {
         limiter.ask(&memory, &[charge(&old, "a", 1)], START);
@@ -321,9 +476,10 @@ fn a_changed_limit_finds_its_buckets_as_full_in_proportion_as_they_were() {
 
 #[test]
 fn two_workers_that_make_a_bucket_at_once_lose_nothing() {
-    /// Before the first write, another worker takes a token.
+    /// Before the first write to a key, another worker takes a token.
     struct Raced<'m> {
         memory: &'m Memory,
+        at: &'m str,
         rival: Cell<Option<Limiter>>,
         limit: &'m Limit,
     }
@@ -332,21 +488,24 @@ fn two_workers_that_make_a_bucket_at_once_lose_nothing() {
             self.memory.get(key)
         }
         fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-            if let Some(mut rival) = self.rival.take() {
-                let answer = rival.ask(self.memory, &[charge(self.limit, "a", 1)], START);
-                assert!(matches!(answer, Answer::Paid(_)));
+            if key == self.at
+                && let Some(mut rival) = self.rival.take()
+            {
+                let answer = rival.ask(self.memory, &[charge(self.limit, "a", 1)], START + 1);
+                assert!(matches!(answer, Payment::Paid(_)));
             }
             self.memory.set(key, value, version)
         }
     }
-    let (memory, limit) = (Memory::default(), limit("all", 1, 2));
-    let raced = Raced { memory: &memory, rival: Cell::new(Some(Limiter::default())), limit: &limit };
-    let mut limiter = Limiter::default();
-    let mut passed = 1;
-    while let Answer::Paid(_) = limiter.ask(&raced, &[charge(&limit, "a", 1)], START) {
-        passed += 1;
+    let limit = limit("all", 1, 2);
+    let bucket = ledger::place(START, "all", &charge(&limit, "a", 1).key);
+    for at in [ledger::SALT, &bucket] {
+        let memory = Memory::default();
+        let raced = Raced { memory: &memory, at, rival: Cell::new(Some(Limiter::default())), limit: &limit };
+        let mut limiter = Limiter::default();
+        let passed = 1 + drain(&mut limiter, &raced, &charge(&limit, "a", 1), START);
+        assert_eq!((passed, raced.rival.take().is_some()), (2, false), "{at}");
     }
-    assert_eq!(passed, 2);
 }
 
 #[test]
@@ -355,24 +514,39 @@ fn a_bucket_that_too_many_write_at_once_lets_nothing_through_and_counts_it() {
     let mut limiter = Limiter::default();
     limiter.ask(&memory, &[charge(&limit, "a", 1)], START);
     memory.rivals.set(3);
-    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Answer::Paid(_)), "three rivals");
+    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Payment::Paid(_)), "three rivals");
     memory.rivals.set(1_000);
     let mut other = Limiter::default();
-    assert!(matches!(other.ask(&memory, &[charge(&limit, "a", 1)], START + SECOND), Answer::Refused { .. }));
-    assert_eq!(other.trouble().contended, 1);
-    assert_eq!(other.trouble().contended, 0);
+    assert!(matches!(other.ask(&memory, &[charge(&limit, "a", 1)], START + SECOND), Payment::Refused { .. }));
+    assert_eq!(other.trouble(), Trouble { contended: 1, ..Trouble::default() });
+    assert_eq!(other.trouble(), Trouble::default());
+}
+
+#[test]
+fn what_does_not_reach_its_bucket_is_counted_and_is_no_refusal() {
+    let (memory, limit) = (Memory::default(), limit("all", 1_000, 1_000));
+    let charges = [charge(&limit, "a", 1)];
+    let mut limiter = Limiter::default();
+    let Payment::Paid(paid) = limiter.ask(&memory, &charges, START) else { panic!() };
+    limiter.ask(&memory, &charges, START);
+    assert!(in_hand(&limiter, &charges[0], START) > 0);
+    memory.rivals.set(1_000);
+    limiter.refund(&memory, &charges, &paid, START);
+    limiter.charge(&memory, &charges[0], START);
+    limiter.sweep(&memory, START + SECOND / 2);
+    assert_eq!(limiter.trouble(), Trouble { lost: 3, ..Trouble::default() });
 }
 
 #[test]
 fn what_is_charged_after_the_fact_makes_the_next_ones_wait() {
     let (memory, limit) = (Memory::default(), limit("all", 10, 10));
     let mut limiter = Limiter::default();
-    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Answer::Paid(_)));
+    assert!(matches!(limiter.ask(&memory, &[charge(&limit, "a", 1)], START), Payment::Paid(_)));
     limiter.charge(&memory, &charge(&limit, "a", 31), START);
     let refused = |now: u64| Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], now);
-    let Answer::Refused { throttle: Throttle::Wait { wait, left: 0 }, .. } = refused(START) else { panic!() };
+    let Payment::Refused { throttle: Throttle::Wait { wait, left: 0 }, .. } = refused(START) else { panic!() };
     assert_eq!(wait, Millis(2_300));
-    assert!(matches!(refused(START + 2_300 * MILLISECOND), Answer::Paid(_)));
+    assert!(matches!(refused(START + 2_300 * MILLISECOND), Payment::Paid(_)));
 }
 
 #[test]
@@ -382,11 +556,57 @@ fn bytes_that_are_no_slot_are_an_empty_one() {
         let memory = Memory::default();
         let mut limiter = Limiter::default();
         limiter.ask(&memory, &[charge(&limit, "a", 1)], START);
-        let key = memory.values.borrow().keys().next().cloned().unwrap();
+        let key = memory.values.borrow().keys().find(|key| *key != ledger::SALT).cloned().unwrap();
         memory.values.borrow_mut().insert(key, (bytes.to_vec(), 7));
         // Whatever it says, it is read without harm, and written whole again.
         Limiter::default().ask(&memory, &[charge(&limit, "a", 1)], START + 100_000 * SECOND);
     }
+}
+
+#[test]
+fn what_a_slow_limit_forgets_does_not_weigh_on_a_quick_one() {
+    // Their slots are the same.
+    let (slow, quick) = (limit("slow", 1, 1), limit("quick-16", 10, 5));
+    let slow = Limit { reach: Reach::Local { rate: Rate { tokens: 1, period: Millis(3_600_000) }, burst: 1 }, ..slow };
+    let memory = Memory::default();
+    let mut limiter = Limiter::default();
+    for tenant in 0..60_000 {
+        limiter.ask(&memory, &[charge(&slow, &format!("tenant-{tenant}"), 1)], START);
+    }
+    let slots = memory.values.borrow().len();
+    assert!(limiter.trouble().evicted > 400);
+    for tenant in 0..500 {
+        let tenant = format!("tenant-{tenant}");
+        assert!(matches!(limiter.ask(&memory, &[charge(&quick, &tenant, 1)], START), Payment::Paid(_)), "{tenant}");
+    }
+    assert_eq!(memory.values.borrow().len(), slots, "the same slots");
+    // A newcomer of the slow limit finds nothing where another was forgotten.
+    let refused = |limit: &Limit| {
+        let ask = |tenant: usize| [charge(limit, &format!("new-{tenant}"), 1)];
+        (0..100)
+            .filter(|tenant| matches!(Limiter::default().ask(&memory, &ask(*tenant), START), Payment::Refused { .. }))
+            .count()
+    };
+    assert_eq!((refused(&slow) > 90, refused(&quick)), (true, 0));
+}
+
+#[test]
+fn nobody_can_choose_keys_of_one_slot() {
+    let limit = limit("all", 1, 1);
+    let tenants = of_one_slot(&limit, &|index| format!("tenant-{index}"), 60);
+    let slots = |salt: u64| {
+        let memory = Memory::default();
+        // Each worker asks for some of them, the first at the time that becomes the salt.
+        let mut limiters = vec![Limiter::default(); 4];
+        for (index, tenant) in tenants.iter().enumerate() {
+            let now = salt + index as u64;
+            assert!(matches!(limiters[index % 4].ask(&memory, &[charge(&limit, tenant, 1)], now), Payment::Paid(_)));
+        }
+        assert_eq!(memory.get(ledger::SALT).0, salt.to_le_bytes());
+        memory.values.borrow().len() - 1
+    };
+    assert_eq!(slots(START), 1);
+    assert!(slots(START + 1) > 40);
 }
 
 #[test]
@@ -401,7 +621,7 @@ fn many_more_tenants_than_fit_take_no_more_memory_than_the_slots() {
     }
     assert!(evicted > 10_000, "{evicted}");
     let values = memory.values.borrow();
-    assert!(values.len() <= 512, "the slots of one limit: {}", values.len());
+    assert!(values.len() <= 1 + 512, "the salt, and the slots of one limit: {}", values.len());
     assert!(values.values().all(|(slot, _)| slot.len() <= 4_096));
     drop(values);
     limiter.sweep(&memory, START + 3_600 * SECOND);

@@ -1,51 +1,44 @@
 //! What a pull brings, for the limits that it is charged to when it is there.
 
-use crate::dialect::{Dialect, LeaseReader};
-use crate::judgement::Owed;
-use crate::policy::Policy;
+use crate::limit::bill::Charge;
 use crate::policy::limit::Cost;
 
 use super::host::Host;
 use super::limits::with_limiter;
 
-/// The answer to a pull that is on its way. It is read as it passes and never held up.
+/// What limits are owed for the answer to a pull.
 pub(super) struct Brought {
-    owed: Vec<Owed>,
-    /// Where messages are counted.
-    reader: Option<LeaseReader>,
+    owed: Vec<Charge>,
     bytes: u64,
+    messages: u64,
 }
 
 impl Brought {
-    /// The answer to wait for, where a limit is still owed something for it.
-    pub(super) fn awaited(policy: &Policy, dialect: Dialect, owed: Vec<Owed>) -> Option<Self> {
-        if owed.is_empty() {
-            return None;
-        }
-        let counts_messages = owed.iter().any(|owed| owed.cost(policy) == Some(Cost::Messages));
-        Some(Brought { owed, reader: counts_messages.then(|| dialect.lease_reader()), bytes: 0 })
+    /// That of a pull that goes on, where a limit is still owed something for it.
+    pub(super) fn awaited(owed: Vec<Charge>) -> Option<Self> {
+        (!owed.is_empty()).then_some(Brought { owed, bytes: 0, messages: 0 })
     }
 
-    /// Whether it reads what the answer says, and not only how long it is.
-    pub(super) fn reads(&self) -> bool {
-        self.reader.is_some()
+    /// Whether messages are counted, and not only bytes.
+    pub(super) fn counts_messages(&self) -> bool {
+        self.owed.iter().any(|owed| owed.limit.cost == Cost::Messages)
     }
 
-    /// Takes the next piece of the answer's body, of so many bytes.
-    pub(super) fn take(&mut self, size: usize, piece: &[u8]) {
+    /// Notes so many bytes of the answer's body.
+    pub(super) fn take(&mut self, size: usize) {
         self.bytes = self.bytes.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
-        if let Some(reader) = &mut self.reader {
-            // What cannot be read any further, be it compressed, costs what was found until then.
-            let _ = reader.push(piece, &mut |_| {});
-        }
+    }
+
+    /// Notes so many messages in it, as far as it could be read.
+    pub(super) fn found(&mut self, messages: u64) {
+        self.messages = self.messages.saturating_add(messages);
     }
 
     /// Charges what has come, be it all or not.
-    pub(super) fn end(self, host: Host, policy: &Policy) {
-        let messages = self.reader.as_ref().map_or(0, LeaseReader::delivered);
+    pub(super) fn end(self, host: Host) {
         for owed in &self.owed {
-            if let Some(charge) = owed.due(policy, messages, self.bytes) {
-                with_limiter(|limiter| limiter.charge(&host, &charge, host.now_nanos()));
+            if let Some(charge) = owed.due(self.messages, self.bytes) {
+                with_limiter(host, |limiter| limiter.charge(&host, &charge, host.now_nanos()));
             }
         }
     }

@@ -12,7 +12,6 @@ mod waiting;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::body;
@@ -20,19 +19,20 @@ use crate::dialect::{Dialect, Route};
 use crate::http::RequestHead;
 use crate::judgement::{Effect, Entry, Guarded, Judgement, enter, judge, rules, side};
 use crate::limit::fleet::Header;
-use crate::operation::{Kind, Tenant, Unreadable};
+use crate::operation::{Kind, Operation, Tenant, Topic, Unreadable};
 use crate::policy::rollout::Side;
-use crate::policy::{HostHeaders, Mode, Policy};
+use crate::policy::{HostHeaders, Mode, Policy, Telemetry};
 use crate::rollout::Part;
-use crate::telemetry::{Counter, Decision, HEADER};
+use crate::telemetry::{Counter, Decision, Details, HEADER};
 
 use super::ack::Ack;
-use super::answer::{Answer, remembered_topic};
+use super::answer::{Answer, Lessons};
 use super::brought::Brought;
 use super::fleet;
 use super::host::Host;
 use super::in_flight::InFlight;
 use super::limits::with_limiter;
+use super::subscription::{Subscription, remembered_topic};
 
 use waiting::Waiting;
 
@@ -46,14 +46,10 @@ pub(super) struct Exchange {
     policy: Option<Rc<Policy>>,
     part: Part,
     stage: Stage,
-    /// The answer to a subscription, while it is awaited.
+    /// When the request came, in Unix nanoseconds, where it matters how long it takes.
+    since: Option<u64>,
+    /// The broker's answer, once the request has gone on.
     answer: Option<Answer>,
-    /// The ack that a roll-out's health is told by.
-    ack: Option<Ack>,
-    /// The answer that tells of leases.
-    in_flight: Option<InFlight>,
-    /// The answer that limits are owed something for.
-    brought: Option<Brought>,
     /// What the fleet's service tells the client.
     headers: Vec<Header>,
 }
@@ -72,8 +68,16 @@ enum Stage {
 /// A request whose body decides, and what else its headers told.
 struct Collected {
     guarded: Guarded,
-    side: Side,
+    place: Place,
     has_length: bool,
+}
+
+/// Where a request's consumer stands in a roll-out.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The stage that was served when it came.
+    stage: Option<usize>,
+    side: Side,
 }
 
 impl Exchange {
@@ -86,10 +90,8 @@ impl Exchange {
                 policy,
                 part,
                 stage: Stage::Passing,
+                since: None,
                 answer: None,
-                ack: None,
-                in_flight: None,
-                brought: None,
                 headers: Vec::new(),
             })
         })
@@ -97,27 +99,24 @@ impl Exchange {
 
     /// Begins a request that a dialect reads, by its head.
     fn begin(&mut self, policy: &Policy, head: &RequestHead, ends: bool) -> Action {
-        let guarded = match enter(policy, head, |path| self.host.property(path)) {
+        let entry = enter(policy, head, |path| self.host.property(path));
+        if entry == Entry::Foreign {
+            return Action::Continue;
+        }
+        let is_timed = policy.telemetry == Telemetry::Full || policy.rollout.is_some();
+        self.since = is_timed.then(|| self.host.now_nanos());
+        let guarded = match entry {
             Entry::Foreign => return Action::Continue,
             Entry::Free { dialect, route } => {
-                let operation = route.as_ref().map(|route| route.kind);
-                self.host.count(Counter::Requests { dialect, operation, decision: Decision::Pass });
-                if let Some(route) = route {
-                    let tenant = || policy.tenant(head, |path| self.host.property(path));
-                    self.ack = self.watched(policy, dialect, &route, tenant);
-                    self.in_flight = InFlight::settling(self.host, policy, dialect, &route, || {
-                        let tenant = tenant();
-                        let side = side(policy, self.stage(policy), &tenant, route.group.as_ref());
-                        (tenant, side)
-                    });
-                }
+                let tenant = policy.tenant(head, |path| self.host.property(path));
+                self.pass(policy, dialect, route.as_ref(), &tenant);
                 return Action::Continue;
             }
             Entry::Guarded(guarded) => guarded,
         };
-        let side = side(policy, self.stage(policy), &guarded.tenant, guarded.route.group.as_ref());
+        let place = self.place(policy, &guarded.tenant, &guarded.route);
         let reads_body = guarded.reads_body;
-        let request = Collected { guarded, side, has_length: head.get("content-length").is_some() };
+        let request = Collected { guarded, place, has_length: head.get("content-length").is_some() };
         if ends || !reads_body {
             return self.decide(policy, request, Ok(&[]));
         }
@@ -128,7 +127,7 @@ impl Exchange {
             HostHeaders::Held => Action::Pause,
             HostHeaders::Streamed => {
                 // A body that is only counted goes on as it came.
-                let may_change = request.guarded.route.reads_body && rules(policy, side).mode == Mode::Enforce;
+                let may_change = request.guarded.route.reads_body && rules(policy, place.side).mode == Mode::Enforce;
                 if request.has_length && may_change {
                     // The length may change when the headers are gone.
                     self.host.remove_request_header("content-length");
@@ -140,23 +139,43 @@ impl Exchange {
         action
     }
 
-    /// The stage that a roll-out is at.
-    fn stage(&self, policy: &Policy) -> Option<usize> {
-        policy.rollout.as_ref().and_then(|rollout| self.part.stage(&self.host, rollout))
+    /// Counts a request that nothing is asked of, and awaits its answer.
+    fn pass(&mut self, policy: &Policy, dialect: Dialect, route: Option<&Route>, tenant: &Tenant) {
+        let (operation, decision) = (route.map(|route| route.kind), Decision::Pass);
+        self.host.count(Counter::Requests { dialect, operation, decision });
+        let details = (policy.telemetry == Telemetry::Full).then(|| {
+            let details = Details::of(dialect, operation, decision).with("tenant", Some(&tenant.0));
+            let topic = route.and_then(|route| route.topic.as_ref()).map(|topic| topic.0.as_str());
+            let group = route.and_then(|route| route.group.as_ref()).map(|group| group.0.as_str());
+            details.with("group", group).with("topic", topic).with("policy", Some(&policy.current.version))
+        });
+        self.tell(details.as_ref(), decision);
+        let Some(route) = route else { return };
+        let place = self.place(policy, tenant, route);
+        let in_flight =
+            InFlight::settling(policy, dialect, route, (tenant, place.side), || self.topic(policy, route, None));
+        let lessons = Lessons { details, ack: watched(policy, route, place), in_flight, ..Lessons::default() };
+        self.answer = Answer::awaited(self.host, policy, (dialect, route.kind), self.since, lessons);
     }
 
-    /// The ack to watch, where this is one of a consumer that a roll-out's candidate decides for.
-    fn watched(
-        &self,
-        policy: &Policy,
-        dialect: Dialect,
-        route: &Route,
-        tenant: impl FnOnce() -> Tenant,
-    ) -> Option<Ack> {
-        let rollout = policy.rollout.as_ref().filter(|_| route.kind == Kind::Ack)?;
-        let stage = self.stage(policy)?;
-        let side = rollout.side(stage, &tenant(), route.group.as_ref());
-        (side == Side::Candidate).then(|| Ack::sent(self.host, dialect, rollout, stage))
+    /// Where the caller stands in a roll-out.
+    fn place(&self, policy: &Policy, tenant: &Tenant, route: &Route) -> Place {
+        let stage = policy.rollout.as_ref().and_then(|rollout| self.part.stage(&self.host, rollout));
+        Place { stage, side: side(policy, stage, tenant, route.group.as_ref()) }
+    }
+
+    /// The topic that a route's consumer reads, where the policy asks for it: `named` in the request, or remembered.
+    fn topic(&self, policy: &Policy, route: &Route, named: Option<&Topic>) -> Option<Topic> {
+        let remembered = || if policy.asks_topic() { remembered_topic(self.host, route) } else { None };
+        named.cloned().or_else(remembered)
+    }
+
+    /// Tells access logs and spans of the request, where the policy has it so.
+    fn tell(&self, details: Option<&Details>, decision: Decision) {
+        if let Some(details) = details {
+            self.host.tell(details);
+            self.host.tell_decision(decision);
+        }
     }
 
     /// Decides on a request by its body, or by why there is none; asks the fleet's service where a limit wants it.
@@ -165,18 +184,18 @@ impl Exchange {
         let held = body.as_ref().map(|body| body.len()).map_err(Clone::clone);
         let topic = || remembered_topic(self.host, &guarded.route);
         let bytes = *body.as_ref().unwrap_or(&&[][..]);
-        let mut judgement = judge(policy, guarded, request.side, body, topic);
-        with_limiter(|limiter| {
+        let mut judgement = judge(policy, guarded, request.place.side, body, topic);
+        with_limiter(self.host, |limiter| {
             judgement.ask_limits(policy, guarded, limiter, &self.host, || self.host.now_nanos());
         });
         if let Some(call) = judgement.fleet_call(policy, guarded) {
             match fleet::ask(self.host, self.id, &self.this, call) {
                 Ok(asking) => {
-                    let limits = judgement.keep_limits(policy);
+                    let limits = std::mem::take(&mut judgement.limits);
                     self.stage = Stage::Asking(Box::new(Waiting { request, body: held, limits, asking }));
                     return Action::Pause;
                 }
-                Err(unasked) => self.without_answer(policy, guarded, &mut judgement, &unasked),
+                Err(unasked) => judgement.take_fleet_answer(policy, guarded, &unasked, &unasked.without_answer()),
             }
         }
         self.carry_out(policy, &request, judgement, bytes)
@@ -190,23 +209,28 @@ impl Exchange {
             && !self.host.replace_request_body(body.len(), edited)
         {
             if let Some(awaited) = judgement.in_flight.awaited.take() {
-                InFlight::awaited(guarded.dialect, awaited).break_off(self.host);
+                InFlight::awaited(awaited).end(self.host);
             }
             // The limits have been asked, and are not asked again.
-            let kept = judgement.keep_limits(policy);
+            let limits = std::mem::take(&mut judgement.limits);
             let topic = || remembered_topic(self.host, &guarded.route);
             let fault = Err(Unreadable::out_of_reach("edited"));
-            let mut unedited = judge(policy, guarded, request.side, fault, topic);
-            unedited.restore_limits(policy, kept);
+            let mut unedited = judge(policy, guarded, request.place.side, fault, topic);
+            unedited.limits = limits;
             return self.carry_out(policy, request, unedited, &[]);
         }
         if judgement.is_refused() {
-            with_limiter(|limiter| judgement.refund_limits(limiter, &self.host, || self.host.now_nanos()));
+            with_limiter(self.host, |limiter| judgement.limits.refund(limiter, &self.host, || self.host.now_nanos()));
         }
         for counter in judgement.counters() {
             self.host.count(counter);
         }
+        if judgement.violates() {
+            self.host.count(Counter::TenantViolations { tenant: guarded.tenant.0.as_str().into() });
+        }
         self.host.log_shadow(&judgement.log());
+        let details = (policy.telemetry == Telemetry::Full).then(|| judgement.details(policy, guarded));
+        self.tell(details.as_ref(), judgement.decision());
         let told = || judgement.ruling.as_ref().and_then(|ruling| ruling.told.clone()).unwrap_or_default();
         match judgement.effect() {
             Effect::Pass => {}
@@ -222,17 +246,20 @@ impl Exchange {
                 return Action::Pause;
             }
         }
-        self.ack = self.watched(policy, guarded.dialect, &guarded.route, || guarded.tenant.clone());
-        self.brought = Brought::awaited(policy, guarded.dialect, judgement.owes(policy));
-        self.in_flight = match judgement.in_flight.awaited {
-            Some(awaited) => Some(InFlight::awaited(guarded.dialect, awaited)),
-            None => InFlight::settling(self.host, policy, guarded.dialect, &guarded.route, || {
-                (guarded.tenant.clone(), request.side)
+        let (dialect, route) = (guarded.dialect, &guarded.route);
+        let brought = Brought::awaited(judgement.owes());
+        let topic = judgement.read.as_ref().ok().and_then(|operation| operation.topic.as_ref());
+        let in_flight = match judgement.in_flight.awaited.take() {
+            Some(awaited) => Some(InFlight::awaited(awaited)),
+            None => InFlight::settling(policy, dialect, route, (&guarded.tenant, request.place.side), || {
+                self.topic(policy, route, topic)
             }),
         };
-        if let (true, Ok(operation)) = (policy.asks_topic(), judgement.read) {
-            self.answer = Answer::awaited(guarded.dialect, operation);
-        }
+        let subscribed = |operation: Operation| Subscription::awaited(dialect, operation);
+        let subscription = judgement.read.ok().filter(|_| policy.asks_topic()).and_then(subscribed);
+        let ack = watched(policy, route, request.place);
+        let lessons = Lessons { details, subscription, ack, in_flight, brought };
+        self.answer = Answer::awaited(self.host, policy, (dialect, route.kind), self.since, lessons);
         Action::Continue
     }
 
@@ -272,25 +299,23 @@ impl Exchange {
     }
 }
 
-impl Context for Exchange {
-    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+/// What the host calls, by [`Shared`](super::shared::Shared).
+impl Exchange {
+    pub(super) fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         if matches!(&self.stage, Stage::Asking(waiting) if waiting.asking.is(token)) {
             self.go_on(Some((status, size)));
         }
     }
 
     /// The exchange is over, whole or not.
-    fn on_done(&mut self) -> bool {
-        if let Some(in_flight) = self.in_flight.take() {
-            in_flight.break_off(self.host);
+    pub(super) fn on_done(&mut self) {
+        if let (Some(answer), Some(policy)) = (self.answer.take(), &self.policy) {
+            answer.break_off(policy);
         }
-        self.pay();
-        true
+        self.abandon();
     }
-}
 
-impl HttpContext for Exchange {
-    fn on_http_request_headers(&mut self, _count: usize, ends: bool) -> Action {
+    pub(super) fn on_http_request_headers(&mut self, ends: bool) -> Action {
         let head = RequestHead::new(self.host.request_headers());
         for name in head.names().filter(|name| name.starts_with(HEADER)) {
             self.host.remove_request_header(name);
@@ -301,11 +326,11 @@ impl HttpContext for Exchange {
         self.begin(&policy, &head, ends)
     }
 
-    fn on_http_request_body(&mut self, size: usize, ends: bool) -> Action {
+    pub(super) fn on_http_request_body(&mut self, size: usize, ends: bool) -> Action {
         self.collect(size, ends)
     }
 
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+    pub(super) fn on_http_request_trailers(&mut self) -> Action {
         // A receiver may merge trailers into the headers.
         for name in self.host.request_trailer_names() {
             if name.starts_with(HEADER) {
@@ -315,12 +340,9 @@ impl HttpContext for Exchange {
         self.collected()
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
-        if self.awaits_answer() {
-            let success = (200..300).contains(&self.host.response_status());
-            self.answer = self.answer.take().filter(|_| success);
-            self.ack = self.ack.take().and_then(|ack| ack.answered(self.host, success));
-            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.answered(self.host, success));
+    pub(super) fn on_http_response_headers(&mut self, ends: bool) {
+        if let (Some(answer), Some(policy)) = (&mut self.answer, &self.policy) {
+            answer.begin(policy);
         }
         if ends {
             self.answered();
@@ -331,56 +353,31 @@ impl HttpContext for Exchange {
         for Header { name, value } in self.headers.drain(..) {
             self.host.add_response_header(&name, &value);
         }
-        Action::Continue
     }
 
-    fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
-        let reads = self.awaits_answer() || self.brought.as_ref().is_some_and(Brought::reads);
-        let piece = if size > 0 && reads { self.host.response_piece(size) } else { Vec::new() };
-        if let Some(brought) = &mut self.brought {
-            brought.take(size, &piece);
-        }
-        if size > 0 && self.awaits_answer() {
-            self.answer = self.answer.take().and_then(|answer| answer.take(self.host, &piece));
-            self.ack = self.ack.take().and_then(|ack| ack.take(&piece));
-            self.in_flight = self.in_flight.take().and_then(|in_flight| in_flight.take(self.host, &piece));
+    pub(super) fn on_http_response_body(&mut self, size: usize, ends: bool) {
+        if let Some(answer) = &mut self.answer {
+            answer.take(size, ends);
         }
         if ends {
             self.answered();
         }
-        Action::Continue
     }
 
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+    pub(super) fn on_http_response_trailers(&mut self) {
         self.answered();
-        Action::Continue
-    }
-}
-
-impl Exchange {
-    /// Whether something is to be learned from the answer.
-    fn awaits_answer(&self) -> bool {
-        self.answer.is_some() || self.ack.is_some() || self.in_flight.is_some()
-    }
-
-    /// Charges what a pull has brought.
-    fn pay(&mut self) {
-        if let (Some(brought), Some(policy)) = (self.brought.take(), &self.policy) {
-            brought.end(self.host, policy);
-        }
     }
 
     /// Takes what the whole answer says.
     fn answered(&mut self) {
-        self.pay();
         if let Some(answer) = self.answer.take() {
-            answer.end(self.host);
-        }
-        if let Some(ack) = self.ack.take() {
-            ack.end();
-        }
-        if let Some(in_flight) = self.in_flight.take() {
-            in_flight.end(self.host);
+            answer.end();
         }
     }
+}
+
+/// The ack to watch, where this is one of a consumer that a roll-out's candidate decides for.
+fn watched(policy: &Policy, route: &Route, place: Place) -> Option<Ack> {
+    let rollout = policy.rollout.as_ref().filter(|_| route.kind == Kind::Ack && place.side == Side::Candidate)?;
+    Some(Ack::of(rollout, place.stage?))
 }

@@ -13,10 +13,11 @@
 //! memory; one whose exchange is gone ends by its time-out, and nobody hears of it.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use crate::circuit_breaker::{CircuitBreaker, Permit, Settings};
+use crate::circuit_breaker::{CircuitBreaker, Condition, Permit, Settings};
 use crate::limit::fleet::{Answer, Call, METHOD, SERVICE, target};
 use crate::telemetry::{Counter, FleetResult};
 
@@ -28,20 +29,21 @@ use super::host::Host;
 const GRACE: u64 = 100;
 /// Five calls in a row without an answer, and none is made for five seconds, by each worker for itself.
 const BREAKER: Settings = Settings { trip_after: 5, open_for: 5_000 };
+/// How many requests of a worker wait for the service at most. What comes above that is not asked: a service that hangs
+/// would hold them all.
+const MAX_WAITING: usize = 4_096;
 /// gRPC's status of a call whose time is over, where the service says so itself.
 const DEADLINE_EXCEEDED: u32 = 4;
 
 thread_local! {
-    /// The exchanges of this virtual machine that wait, in no order.
-    static WAITING: RefCell<Vec<Wait>> = const { RefCell::new(Vec::new()) };
+    /// The exchanges of this virtual machine that wait, by their contexts' ids.
+    static WAITING: RefCell<HashMap<u32, Wait>> = RefCell::new(HashMap::new());
     /// The breaker of the cluster that was asked last. A policy names one, and it outlives a policy that names the same.
     static CLUSTER: RefCell<Option<(Rc<str>, CircuitBreaker)>> = const { RefCell::new(None) };
 }
 
 /// Who waits, and until when.
 struct Wait {
-    /// The context's id.
-    id: u32,
     exchange: Weak<RefCell<Exchange>>,
     since: u64,
     /// How long, in milliseconds.
@@ -67,7 +69,8 @@ struct Place(u32);
 /// The same call, where none is made.
 pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call: Call) -> Result<Asking, Call> {
     let now = host.now();
-    let Some(permit) = permit(&call.cluster, now) else {
+    let has_room = WAITING.with_borrow(|waiting| waiting.len() < MAX_WAITING);
+    let Some(permit) = has_room.then(|| permit(&call.cluster, now)).flatten() else {
         host.count(Counter::FleetCalls(FleetResult::Open));
         return Err(call);
     };
@@ -78,23 +81,23 @@ pub(super) fn ask(host: Host, id: u32, exchange: &Weak<RefCell<Exchange>>, call:
         unanswered(host, &call, permit, FleetResult::Error);
         return Err(call);
     };
-    let wait = Wait { id, exchange: exchange.clone(), since: now, most: timeout.saturating_add(GRACE) };
-    WAITING.with_borrow_mut(|waiting| waiting.push(wait));
+    let wait = Wait { exchange: exchange.clone(), since: now, most: timeout.saturating_add(GRACE) };
+    WAITING.with_borrow_mut(|waiting| waiting.insert(id, wait));
     Ok(Asking { host, call, token, permit, since: now, _place: Place(id) })
 }
 
 /// Lets each exchange go on whose wait is over. The root calls it at each of its ticks, as the last thing: the host's calls
 /// are for the exchange from then on.
 pub(super) fn sweep(host: Host) {
-    if WAITING.with_borrow(Vec::is_empty) {
+    if WAITING.with_borrow(HashMap::is_empty) {
         return;
     }
     let now = host.now();
     let due: Vec<(u32, Weak<RefCell<Exchange>>)> = WAITING.with_borrow_mut(|waiting| {
-        let due = waiting.iter_mut().filter_map(|wait| {
+        let due = waiting.iter_mut().filter_map(|(id, wait)| {
             // A clock that has stepped back begins the wait anew.
             wait.since = wait.since.min(now);
-            (now - wait.since >= wait.most).then(|| (wait.id, wait.exchange.clone()))
+            (now - wait.since >= wait.most).then(|| (*id, wait.exchange.clone()))
         });
         due.collect()
     });
@@ -113,11 +116,8 @@ impl Asking {
     }
 
     /// Takes the host's answer: a gRPC status and, where that is 0, a message of so many bytes. None where the host gives
-    /// none.
-    ///
-    /// # Errors
-    /// The call, where that tells nothing.
-    pub(super) fn ended(self, answer: Option<(u32, usize)>) -> Result<(Call, Answer), Call> {
+    /// none. Returns the call and the service's answer, or what follows where that tells nothing.
+    pub(super) fn ended(self, answer: Option<(u32, usize)>) -> (Call, Answer) {
         let Asking { host, call, permit, since, .. } = self;
         let answer = match answer {
             Some((0, size)) => call.read(&host.call_response(size)).map_err(|_| FleetResult::Error),
@@ -130,12 +130,23 @@ impl Asking {
                 settle(host, &call, permit, true);
                 let result = if answer.over.is_empty() { FleetResult::Ok } else { FleetResult::OverLimit };
                 host.count(Counter::FleetCalls(result));
-                Ok((call, answer))
+                (call, answer)
             }
             Err(result) => {
                 unanswered(host, &call, permit, result);
-                Err(call)
+                let answer = call.without_answer();
+                (call, answer)
             }
+        }
+    }
+
+    /// Gives up on a call whose client has left. Where that was after half of its time or more it tells of the service: one
+    /// that hangs is found out also where the clients are less patient than the call.
+    pub(super) fn abandoned(self) {
+        let Asking { host, call, permit, since, .. } = self;
+        host.count(Counter::FleetCalls(FleetResult::Left));
+        if host.now().saturating_sub(since) >= timeout(&call) / 2 {
+            settle(host, &call, permit, false);
         }
     }
 }
@@ -158,11 +169,7 @@ impl Drop for Place {
 }
 
 fn forget(id: u32) {
-    WAITING.with_borrow_mut(|waiting| {
-        if let Some(index) = waiting.iter().position(|wait| wait.id == id) {
-            waiting.swap_remove(index);
-        }
-    });
+    WAITING.with_borrow_mut(|waiting| waiting.remove(&id));
 }
 
 fn unanswered(host: Host, call: &Call, permit: Permit, result: FleetResult) {
@@ -177,6 +184,14 @@ fn settle(host: Host, call: &Call, permit: Permit, success: bool) {
             breaker.settle(permit, success, host.now());
         }
     });
+}
+
+/// Whether this worker asks the service behind a cluster.
+pub(super) fn condition(cluster: &str, now: u64) -> Condition {
+    CLUSTER.with_borrow(|slot| {
+        let held = slot.as_ref().filter(|(name, _)| **name == *cluster);
+        held.map_or(Condition::Closed, |(_, breaker)| breaker.condition(now))
+    })
 }
 
 /// Asks the breaker of `cluster` for a call.

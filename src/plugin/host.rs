@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use proxy_wasm::hostcalls;
@@ -15,7 +16,9 @@ use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricTyp
 
 use crate::http::Reply;
 use crate::shared_memory::SharedMemory;
-use crate::telemetry::{Counter, Gauge, LogBudget};
+use crate::telemetry::{
+    Counter, DECISION, DETAILS, Decision, Details, Duration as Took, Gauge, Label, Labels, LogBudget,
+};
 
 /// Envoy, as one exchange or the root context sees it.
 #[derive(Clone, Copy, Default)]
@@ -27,6 +30,9 @@ thread_local! {
     /// The ids of the metrics that this virtual machine has defined; they outlive a policy.
     static COUNTERS: RefCell<HashMap<Counter, u32>> = RefCell::new(HashMap::new());
     static GAUGES: RefCell<HashMap<Gauge, u32>> = RefCell::new(HashMap::new());
+    static DURATIONS: RefCell<HashMap<Took, u32>> = RefCell::new(HashMap::new());
+    /// The values of labels that have series of their own.
+    static LABELS: RefCell<Labels> = RefCell::new(Labels::default());
 }
 
 /// A version that no value has: the host counts writes up from 1. It takes any version for a missing key, and refuses this
@@ -95,6 +101,13 @@ impl Host {
         core::str::from_utf8(&status).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
+    /// Whether a response of this status is Envoy's own, which gave up waiting.
+    pub(super) fn gave_up(self, status: u16) -> bool {
+        let details = || self.property(&["response".to_owned(), "code_details".to_owned()]);
+        // Envoy makes these two statuses for nothing else.
+        matches!(status, 408 | 504) && details().is_some_and(|details| details != b"via_upstream")
+    }
+
     /// The piece of the response's body that is passing, at most `size` bytes.
     pub(super) fn response_piece(self, size: usize) -> Vec<u8> {
         let piece = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size);
@@ -125,6 +138,16 @@ impl Host {
     pub(super) fn property(self, path: &[String]) -> Option<Vec<u8>> {
         let path = path.iter().map(String::as_str).collect();
         hostcalls::get_property(path).ok()?
+    }
+
+    /// Tells access logs and spans of the request.
+    pub(super) fn tell(self, details: &Details) {
+        let _ = hostcalls::set_property(vec![DETAILS], Some(details.text().as_bytes()));
+    }
+
+    /// Tells access logs and spans what was decided on the request.
+    pub(super) fn tell_decision(self, decision: Decision) {
+        let _ = hostcalls::set_property(vec![DECISION], Some(decision.name().as_bytes()));
     }
 
     /// The time, in Unix milliseconds.
@@ -178,29 +201,44 @@ impl Host {
     }
 
     /// Adds to a counter, if it is more than nothing.
-    pub(super) fn count_more(self, counter: Counter, more: u32) {
+    pub(super) fn count_more(self, counter: Counter, more: u64) {
         if more == 0 {
             return;
         }
+        let counter = counter.bounded(|label, value| self.label(label, value));
         let id = COUNTERS.with_borrow_mut(|ids| metric(ids, counter, MetricType::Counter, Counter::name));
         if let Some(id) = id {
-            let _ = hostcalls::increment_metric(id, i64::from(more));
+            let _ = hostcalls::increment_metric(id, i64::try_from(more).unwrap_or(i64::MAX));
         }
     }
 
     /// Sets a gauge.
     pub(super) fn gauge(self, gauge: Gauge, value: u64) {
-        let id = GAUGES.with_borrow_mut(|ids| metric(ids, gauge, MetricType::Gauge, |gauge| gauge.name().to_owned()));
+        let gauge = gauge.bounded(|label, value| self.label(label, value));
+        let id = GAUGES.with_borrow_mut(|ids| metric(ids, gauge, MetricType::Gauge, Gauge::name));
         if let Some(id) = id {
             let _ = hostcalls::record_metric(id, value);
         }
     }
 
     /// Sets a gauge to 0 where this virtual machine has set it.
-    pub(super) fn clear(self, gauge: Gauge) {
-        if let Some(id) = GAUGES.with_borrow(|ids| ids.get(&gauge).copied()) {
+    pub(super) fn clear(self, gauge: &Gauge) {
+        if let Some(id) = GAUGES.with_borrow(|ids| ids.get(gauge).copied()) {
             let _ = hostcalls::record_metric(id, 0);
         }
+    }
+
+    /// Notes how long a request took, in milliseconds.
+    pub(super) fn record(self, took: Took, millis: u64) {
+        let id = DURATIONS.with_borrow_mut(|ids| metric(ids, took, MetricType::Histogram, Took::name));
+        if let Some(id) = id {
+            let _ = hostcalls::record_metric(id, millis);
+        }
+    }
+
+    /// The value that a label shows for `value`.
+    fn label(self, label: Label, value: &str) -> Rc<str> {
+        LABELS.with_borrow_mut(|labels| labels.admit(&self, label, value))
     }
 
     /// Writes a line to Envoy's log that needs somebody's attention.

@@ -1,91 +1,77 @@
 //! The leases that an answer tells of: those that a pull brings, those that an ack, a reject or an extension ends or moves.
 
-use crate::dialect::{Dialect, LeaseReader, Route};
+use crate::dialect::{Dialect, Route};
 use crate::judgement::{Awaited, counts_leases};
 use crate::lease::{self, Holder, Reservation, Tracked};
-use crate::operation::{Kind, LeaseChange, Receipt, Tenant};
+use crate::operation::{Kind, LeaseChange, Receipt, Tenant, Topic};
 use crate::policy::rollout::Side;
 use crate::policy::{Caller, Policy};
 use crate::telemetry::Counter;
 
-use super::answer::remembered_topic;
 use super::host::Host;
 
 /// The most leases that are taken from one answer: the largest bound, and more than a broker takes in one request.
 const MAX_CHANGES: usize = 10_000;
 
-/// An answer that is on its way. It is read as it passes and never held up.
+/// What an answer tells of its group's leases.
 pub(super) struct InFlight {
     holder: Holder,
     /// What is set aside for a pull, and how many messages that are.
     reservation: Option<(Reservation, u32)>,
-    reader: LeaseReader,
     changes: Vec<LeaseChange>,
-    /// Whether the broker has begun to answer, and with success.
-    begun: bool,
+    has_room: bool,
 }
 
 impl InFlight {
-    /// The answer to a pull that goes on.
-    pub(super) fn awaited(dialect: Dialect, awaited: Awaited) -> Self {
-        let Awaited { holder, reservation } = awaited;
-        InFlight { holder, reservation, reader: dialect.lease_reader(), changes: Vec::new(), begun: false }
+    /// Those of a pull that goes on.
+    pub(super) fn awaited(Awaited { holder, reservation }: Awaited) -> Self {
+        InFlight { holder, reservation, changes: Vec::new(), has_room: true }
     }
 
-    /// The answer to an ack, a reject or an extension that goes on, where the leases of its group are counted.
+    /// Those of an ack, a reject or an extension that goes on, where the leases of its group are counted. `topic` is asked
+    /// for where that may decide.
     pub(super) fn settling(
-        host: Host,
         policy: &Policy,
         dialect: Dialect,
         route: &Route,
-        caller: impl FnOnce() -> (Tenant, Side),
+        (tenant, side): (&Tenant, Side),
+        topic: impl FnOnce() -> Option<Topic>,
     ) -> Option<Self> {
         if !policy.bounds_leases() || !matches!(route.kind, Kind::Ack | Kind::Reject | Kind::Extend) {
             return None;
         }
         let group = route.group.as_ref()?;
-        let (tenant, side) = caller();
-        let topic = if policy.asks_topic() { remembered_topic(host, route) } else { None };
-        let caller = Caller { tenant: &tenant, topic: topic.as_ref(), group: Some(group), dialect };
+        let topic = topic();
+        let caller = Caller { tenant, topic: topic.as_ref(), group: Some(group), dialect };
         let awaited = || Awaited { holder: Holder::new(dialect, group), reservation: None };
-        counts_leases(policy, side, &caller).then(|| InFlight::awaited(dialect, awaited()))
+        counts_leases(policy, side, &caller).then(|| InFlight::awaited(awaited()))
     }
 
-    /// Takes the answer's status. None where it tells of no leases.
-    pub(super) fn answered(mut self, host: Host, success: bool) -> Option<Self> {
-        if success {
-            self.begun = true;
-            return Some(self);
+    /// Takes what the answer tells of one lease.
+    pub(super) fn take(&mut self, change: LeaseChange) {
+        self.has_room = self.changes.len() < MAX_CHANGES;
+        if self.has_room {
+            self.changes.push(change);
+        }
+    }
+
+    /// Shares what the answer told: all of it, or nothing where it was no success.
+    pub(super) fn end(self, host: Host) {
+        if !self.has_room {
+            host.count(Counter::LeaseEvictions);
         }
         self.share(host);
-        None
     }
 
-    /// Takes the next piece of the answer's body; gives up where it cannot be read.
-    pub(super) fn take(mut self, host: Host, piece: &[u8]) -> Option<Self> {
-        let InFlight { reader, changes, .. } = &mut self;
-        let mut room = true;
-        let mut told = |change| {
-            room = changes.len() < MAX_CHANGES;
-            if room {
-                changes.push(change);
-            }
-        };
-        if reader.push(piece, &mut told).is_ok() && room {
-            return Some(self);
-        }
-        self.give_up(host);
-        None
+    /// Shares what the answer told before it could not be read any further.
+    pub(super) fn give_up(self, host: Host) {
+        host.count(Counter::LeaseEvictions);
+        self.share(host);
     }
 
-    /// Shares what the whole answer told.
-    pub(super) fn end(self, host: Host) {
-        if self.reader.end().is_ok() { self.share(host) } else { self.give_up(host) }
-    }
-
-    /// Shares what the answer told before it broke off, be it that the client went away.
+    /// Shares what an answer of success told before it broke off, be it that the client went away.
     pub(super) fn break_off(mut self, host: Host) {
-        if let (true, Some((_, messages))) = (self.begun, self.reservation) {
+        if let Some((_, messages)) = self.reservation {
             // The broker has delivered, and only it knows how much: what was set aside is taken for it.
             let Some(LeaseChange::Begun { ack_timeout, .. }) = self.changes.last().copied() else {
                 // For how long is not known either: what was set aside lapses by itself.
@@ -100,17 +86,11 @@ impl InFlight {
         self.share(host);
     }
 
-    /// Counts an answer whose leases cannot all be counted.
-    fn give_up(self, host: Host) {
-        host.count(Counter::LeaseEvictions);
-        self.share(host);
-    }
-
     fn share(self, host: Host) {
         let reservation = self.reservation.map(|(reservation, _)| reservation);
         match lease::update(&host, &self.holder, reservation, &self.changes, host.now()) {
             Tracked::Whole => {}
-            Tracked::Evicting => host.count(Counter::LeaseEvictions),
+            Tracked::Partly => host.count(Counter::LeaseEvictions),
         }
     }
 }

@@ -9,20 +9,22 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::hash::Hash;
-use crate::policy::{Faults, Policy};
+use crate::policy::{Faults, Mode, Policy, RuleSet};
 use crate::rollout::{Part, Standing};
 use crate::shared_memory::SharedMemory as _;
 use crate::telemetry::{Counter, Gauge};
 
 use super::ack::with_pending;
+use super::census;
 use super::exchange::Exchange;
 use super::fleet;
 use super::host::Host;
 use super::limits::with_limiter;
 use super::shared::Shared;
 
-/// Where the hash of the policy in force stands, so that a new one is told once and not by each worker.
-const IN_FORCE: &str = "ackguard/policy";
+/// Where the policy in force stands, so that a new one is told once and not by each worker: its hash, its mode and its
+/// version.
+const IN_FORCE: &str = "ackguard/in-force";
 
 /// How often a worker shares what it saw of a roll-out, and looks whether it is to go on. So long it takes at most until
 /// consumers that fare ill are noticed; from then on every worker's next request is on the other side.
@@ -54,23 +56,40 @@ impl Root {
     fn accept(&mut self, configuration: &[u8], policy: Policy) {
         self.number = NEWEST.get() + 1;
         NEWEST.set(self.number);
-        let hash = Hash::default().with(configuration).finish().to_le_bytes();
-        let (held, version) = self.host.get(IN_FORCE);
-        if held != hash && self.host.set(IN_FORCE, &hash, version) {
-            self.host.count(Counter::Reloads { accepted: true });
-            self.host.log_info(&format!("ackguard: policy {} accepted", policy.current.version));
-        }
+        self.put_in_force(configuration, &policy);
+        census::clear(self.host, &policy);
         if policy.rollout.is_some() {
             self.part = Part::new(self.host.now());
         } else {
-            self.host.clear(Gauge::RolloutState);
+            self.host.clear(&Gauge::RolloutState);
         }
-        match (policy.limits().is_empty(), &policy.rollout) {
-            (false, _) => self.host.tick_every(LIMITS_TICK),
-            (true, Some(_)) => self.host.tick_every(ROLLOUT_TICK),
-            (true, None) => {}
+        if !policy.limits().is_empty() {
+            self.host.tick_every(LIMITS_TICK);
+        } else if policy.rollout.is_some() || census::is_needed(&policy) {
+            self.host.tick_every(ROLLOUT_TICK);
         }
         self.policy = Some(Rc::new(policy));
+    }
+
+    /// Tells of a policy that comes into force. Each worker is handed it, the first one tells.
+    fn put_in_force(&self, configuration: &[u8], policy: &Policy) {
+        let RuleSet { version, mode, .. } = &policy.current;
+        let hash = Hash::default().with(configuration).finish().to_le_bytes();
+        let record = [&hash[..], &[u8::from(*mode == Mode::Shadow)], version.as_bytes()].concat();
+        let (held, held_version) = self.host.get(IN_FORCE);
+        if held != record && self.host.set(IN_FORCE, &record, held_version) {
+            self.host.count(Counter::Reloads { accepted: true });
+            self.host.log_info(&format!("ackguard: policy {version} accepted"));
+            if let Some(before) = info(&held) {
+                self.host.gauge(before, 0);
+            }
+        }
+        let Some(info) = info(&record) else { return };
+        self.host.gauge(info.clone(), 1);
+        // A worker that was told of yet another policy meanwhile may have taken this one's gauge down before it was up.
+        if self.host.get(IN_FORCE).0.get(8..) != record.get(8..) {
+            self.host.gauge(info, 0);
+        }
     }
 
     fn refuse(&self, faults: &Faults) {
@@ -113,6 +132,13 @@ impl Root {
     }
 }
 
+/// The gauge of the policy that a record tells of.
+fn info(record: &[u8]) -> Option<Gauge> {
+    let (mode, version) = record.get(8..)?.split_first()?;
+    let mode = if *mode == 0 { Mode::Enforce } else { Mode::Shadow };
+    Some(Gauge::Policy { version: String::from_utf8_lossy(version).into(), mode })
+}
+
 impl Context for Root {}
 
 impl RootContext for Root {
@@ -148,14 +174,15 @@ impl RootContext for Root {
 }
 
 impl Root {
-    /// Gives back what this worker has borrowed and does not use, and takes its part in a roll-out.
+    /// Gives back what this worker has borrowed and does not use, and takes its part in the census and in a roll-out.
     fn take_part(&mut self) {
         let Some(policy) = self.policy.clone().filter(|_| self.number == NEWEST.get()) else { return };
-        with_limiter(|limiter| {
+        with_limiter(self.host, |limiter| {
             if !limiter.is_idle() {
                 limiter.sweep(&self.host, self.host.now_nanos());
             }
         });
+        census::take(self.host, &policy);
         let Some(rollout) = &policy.rollout else { return };
         let now = self.host.now();
         let standing = with_pending(|pending| self.part.tick(&self.host, rollout, pending, now));

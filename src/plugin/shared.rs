@@ -13,7 +13,8 @@ pub(super) struct Shared(pub(super) Rc<RefCell<Exchange>>);
 
 impl Context for Shared {
     fn on_done(&mut self) -> bool {
-        self.0.borrow_mut().on_done()
+        self.0.borrow_mut().on_done();
+        true
     }
 
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
@@ -22,27 +23,30 @@ impl Context for Shared {
 }
 
 impl HttpContext for Shared {
-    fn on_http_request_headers(&mut self, count: usize, ends: bool) -> Action {
-        self.0.borrow_mut().on_http_request_headers(count, ends)
+    fn on_http_request_headers(&mut self, _count: usize, ends: bool) -> Action {
+        self.0.borrow_mut().on_http_request_headers(ends)
     }
 
     fn on_http_request_body(&mut self, size: usize, ends: bool) -> Action {
         self.0.borrow_mut().on_http_request_body(size, ends)
     }
 
-    fn on_http_request_trailers(&mut self, count: usize) -> Action {
-        self.0.borrow_mut().on_http_request_trailers(count)
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.0.borrow_mut().on_http_request_trailers()
     }
 
-    fn on_http_response_headers(&mut self, count: usize, ends: bool) -> Action {
-        self.0.borrow_mut().on_http_response_headers(count, ends)
+    fn on_http_response_headers(&mut self, _count: usize, ends: bool) -> Action {
+        self.0.borrow_mut().on_http_response_headers(ends);
+        Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, ends: bool) -> Action {
-        self.0.borrow_mut().on_http_response_body(size, ends)
+        self.0.borrow_mut().on_http_response_body(size, ends);
+        Action::Continue
     }
 
-    fn on_http_response_trailers(&mut self, count: usize) -> Action {
-        self.0.borrow_mut().on_http_response_trailers(count)
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.0.borrow_mut().on_http_response_trailers();
+        Action::Continue
     }
 }

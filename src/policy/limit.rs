@@ -6,9 +6,11 @@ use crate::operation::{Kind, Millis};
 
 use super::Mode;
 
+/// The name that the bound of leases has among the limits, in metrics, logs and answers. No limit may have it.
+pub const IN_FLIGHT: &str = "max_in_flight";
 /// The most limits: each request is asked about every one that is for its operation.
 pub const MAX_LIMITS: usize = 32;
-/// The greatest `rate`, in tokens a second: a bucket counts in nanoseconds, and one token takes at least one.
+/// The greatest `rate`, in tokens a second: one comes in each nanosecond, which a bucket counts in 65,536 parts.
 pub const MAX_RATE: u64 = 1_000_000_000;
 /// The longest time that a bucket may take to fill: `burst` at `rate`.
 pub const MAX_FILL: Millis = Millis(24 * 3_600_000);

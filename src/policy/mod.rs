@@ -33,6 +33,8 @@ pub use rules::{Caller, Match, Rule, Rules};
 pub use traffic::{TenantSource, TrafficMatch};
 pub use units::{duration, write_duration, write_rate};
 
+use std::rc::Rc;
+
 use crate::dialect::Dialect;
 use crate::http::RequestHead;
 use crate::json::Node;
@@ -55,6 +57,25 @@ pub enum Mode {
     Enforce,
     /// It is counted and logged; the traffic passes as it came.
     Shadow,
+}
+
+impl Mode {
+    /// The name in policies and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        }
+    }
+}
+
+/// What is told of requests beside counting them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telemetry {
+    /// How long each takes, what answers tell of deliveries and acks, and the details for access logs and spans.
+    Full,
+    /// Nothing.
+    Counted,
 }
 
 /// What the plugin may ask of its host at a request's headers.
@@ -83,13 +104,15 @@ pub struct RuleSet {
 pub struct Policy {
     /// How the host is used.
     pub headers: HostHeaders,
+    /// What is told of requests.
+    pub telemetry: Telemetry,
     /// The rules that hold for everybody whom no roll-out has reached.
     pub current: RuleSet,
     /// The rules that are being brought in.
     pub rollout: Option<Rollout>,
     traffic: Vec<TrafficMatch>,
     tenants: Vec<TenantSource>,
-    limits: Vec<Limit>,
+    limits: Vec<Rc<Limit>>,
     limited: Operations,
     asks_tenant: bool,
     asks_topic: bool,
@@ -98,10 +121,10 @@ pub struct Policy {
 
 impl Policy {
     fn new(
-        headers: HostHeaders,
+        (headers, telemetry): (HostHeaders, Telemetry),
         traffic: Vec<TrafficMatch>,
         tenants: Vec<TenantSource>,
-        limits: Vec<Limit>,
+        limits: Vec<Rc<Limit>>,
         current: RuleSet,
         rollout: Option<Rollout>,
     ) -> Policy {
@@ -114,7 +137,19 @@ impl Policy {
         let asks_topic = any(Rules::ask_topic) || limit_asks(Key::Topic, Operations::WITHOUT_TOPIC);
         let limited = limits.iter().fold(Operations::default(), |all, limit| all.and(limit.operations));
         let bounds_leases = any(Rules::bound_leases);
-        Policy { headers, traffic, tenants, limits, limited, asks_tenant, asks_topic, bounds_leases, current, rollout }
+        Policy {
+            headers,
+            telemetry,
+            traffic,
+            tenants,
+            limits,
+            limited,
+            asks_tenant,
+            asks_topic,
+            bounds_leases,
+            current,
+            rollout,
+        }
     }
 
     /// Reads and compiles a document: JSON, or the bytes of a `google.protobuf.Struct`.
@@ -144,7 +179,7 @@ impl Policy {
     }
 
     /// The limits in their order.
-    pub fn limits(&self) -> &[Limit] {
+    pub fn limits(&self) -> &[Rc<Limit>] {
         &self.limits
     }
 
@@ -165,7 +200,11 @@ impl Policy {
     where
         F: FnMut(&[String]) -> Option<Vec<u8>>,
     {
-        if self.asks_tenant { traffic::tenant(&self.tenants, head, property) } else { traffic::anonymous() }
+        if self.asks_tenant || self.telemetry == Telemetry::Full {
+            traffic::tenant(&self.tenants, head, property)
+        } else {
+            traffic::anonymous()
+        }
     }
 
     /// Whether a rule asks for the topic, or a limit for that of a request which names none, so that subscriptions are worth remembering for the pulls that follow.

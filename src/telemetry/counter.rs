@@ -1,5 +1,4 @@
-//! The counters. Every label's values come from this crate or from the policy, none from a client, so their number is
-//! bounded.
+//! The counters.
 
 use std::rc::Rc;
 
@@ -10,6 +9,8 @@ use crate::policy::verdict::{Finding, Outcome};
 use crate::rollout::Transition;
 
 use super::FleetResult;
+use super::label::Label;
+use super::metric::{self, Metric};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +91,13 @@ pub enum Counter {
         dialect: Dialect,
         /// The setting, how it was wrong and what the policy does about it.
         finding: Finding,
+        /// The rule that says so.
+        rule: Rc<str>,
+    },
+    /// Requests with settings against the policy.
+    TenantViolations {
+        /// Who sent them.
+        tenant: Rc<str>,
     },
     /// Requests that a roll-out's candidate decided on; they are among [`Counter::Requests`] too.
     CandidateRequests {
@@ -119,6 +127,8 @@ pub enum Counter {
         dialect: Dialect,
         /// The setting, how it was wrong and what would be done about it.
         finding: Finding,
+        /// The rule that says so.
+        rule: Rc<str>,
     },
     /// Policies that Envoy handed over.
     Reloads {
@@ -139,6 +149,8 @@ pub enum Counter {
     LimitEvictions,
     /// Requests that were held for over a limit because too many workers wrote its bucket at once.
     LimitContention,
+    /// Charges after the fact, and tokens to put back, that never reached their bucket for the same reason.
+    LimitLostWrites,
     /// Answers whose leases, or some of them, could not be counted: they could not be read, or the group's slot has no
     /// room.
     LeaseEvictions,
@@ -146,6 +158,16 @@ pub enum Counter {
     SubscriptionEvictions,
     /// Questions to the fleet's rate limit service.
     FleetCalls(FleetResult),
+    /// Messages that an answer to a pull brought.
+    Deliveries(Dialect),
+    /// Those of them that had been delivered before.
+    Redeliveries(Dialect),
+    /// Those of them that are not delivered again.
+    LastAttempts(Dialect),
+    /// Receipts in acks whose lease was over.
+    LateAcks(Dialect),
+    /// Leases that ended by their time.
+    LeasesExpired,
     /// Requests that could not be read.
     Undecidable {
         /// The wire.
@@ -156,55 +178,102 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// The statistic's name: the metric's, then its labels as `.label.value`. No value contains a dot, so that
-    /// Envoy's `stats_tags` can take the labels out again.
+    /// The same counter, with what `admit` makes of the value that comes from outside, if it has one.
+    pub fn bounded(self, mut admit: impl FnMut(Label, &str) -> Rc<str>) -> Counter {
+        match self {
+            Counter::Violations { dialect, finding, rule } => {
+                Counter::Violations { dialect, finding, rule: admit(Label::Rule, &rule) }
+            }
+            Counter::ShadowViolations { scope, dialect, finding, rule } => {
+                Counter::ShadowViolations { scope, dialect, finding, rule: admit(Label::Rule, &rule) }
+            }
+            Counter::TenantViolations { tenant } => Counter::TenantViolations { tenant: admit(Label::Tenant, &tenant) },
+            Counter::Limited { limit, mode } => Counter::Limited { limit: admit(Label::Limit, &limit), mode },
+            closed => closed,
+        }
+    }
+
+    /// The name of its series.
     pub fn name(&self) -> String {
+        let requests =
+            |metric: &Metric, scope: Option<&str>, dialect: &Dialect, operation: &str, decision: &Decision| {
+                let of: Vec<&str> = scope.into_iter().chain([dialect.name(), operation, decision.name()]).collect();
+                metric.series(&of)
+            };
+        let violations = |metric: &Metric, scope: Option<&str>, dialect: &Dialect, finding: &Finding, rule: &str| {
+            let Finding { field, violation, action } = finding;
+            let of = [dialect.name(), field.name(), violation.name(), action.name(), rule];
+            metric.series(&scope.into_iter().chain(of).collect::<Vec<_>>())
+        };
         match self {
             Counter::Requests { dialect, operation, decision } => {
-                requests("ackguard_requests_total", *dialect, operation.map_or("unknown", Kind::name), *decision)
+                let operation = operation.map_or("unknown", Kind::name);
+                requests(&metric::REQUESTS, None, dialect, operation, decision)
             }
             Counter::CandidateRequests { dialect, operation, decision } => {
-                requests("ackguard_candidate_requests_total", *dialect, operation.name(), *decision)
+                requests(&metric::CANDIDATE_REQUESTS, None, dialect, operation.name(), decision)
             }
             Counter::ShadowRequests { scope, dialect, operation, decision } => {
-                let name = format!("ackguard_shadow_requests_total.scope.{}", scope.name());
-                requests(&name, *dialect, operation.name(), *decision)
+                requests(&metric::SHADOW_REQUESTS, Some(scope.name()), dialect, operation.name(), decision)
             }
-            Counter::Violations { dialect, finding } => violations("ackguard_violations_total", *dialect, finding),
-            Counter::ShadowViolations { scope, dialect, finding } => {
-                let name = format!("ackguard_shadow_violations_total.scope.{}", scope.name());
-                violations(&name, *dialect, finding)
+            Counter::Violations { dialect, finding, rule } => {
+                violations(&metric::VIOLATIONS, None, dialect, finding, rule)
             }
+            Counter::ShadowViolations { scope, dialect, finding, rule } => {
+                violations(&metric::SHADOW_VIOLATIONS, Some(scope.name()), dialect, finding, rule)
+            }
+            Counter::TenantViolations { tenant } => metric::TENANT_VIOLATIONS.series(&[tenant]),
             Counter::Reloads { accepted } => {
-                let result = if *accepted { "accepted" } else { "refused" };
-                format!("ackguard_policy_reloads_total.result.{result}")
+                metric::POLICY_RELOADS.series(&[if *accepted { "accepted" } else { "refused" }])
             }
-            Counter::Transitions(to) => format!("ackguard_rollout_transitions_total.to.{}", to.name()),
-            Counter::Limited { limit, mode } => {
-                let name = match mode {
-                    Mode::Enforce => "ackguard_limited_total",
-                    Mode::Shadow => "ackguard_shadow_limited_total",
-                };
-                format!("{name}.limit.{}", limit.replace('.', "_"))
-            }
-            Counter::LimitEvictions => "ackguard_evictions_total.table.limits".to_owned(),
-            Counter::LimitContention => "ackguard_limit_contention_total".to_owned(),
-            Counter::LeaseEvictions => "ackguard_evictions_total.table.leases".to_owned(),
-            Counter::SubscriptionEvictions => "ackguard_evictions_total.table.subscriptions".to_owned(),
-            Counter::FleetCalls(result) => format!("ackguard_fleet_calls_total.result.{}", result.name()),
-            Counter::Undecidable { dialect, reason } => {
-                format!("ackguard_undecidable_total.dialect.{}.reason.{}", dialect.name(), reason.name())
-            }
+            Counter::Transitions(to) => metric::ROLLOUT_TRANSITIONS.series(&[to.name()]),
+            Counter::Limited { limit, mode: Mode::Enforce } => metric::LIMITED.series(&[limit]),
+            Counter::Limited { limit, mode: Mode::Shadow } => metric::SHADOW_LIMITED.series(&[limit]),
+            Counter::LimitEvictions => metric::EVICTIONS.series(&["limits"]),
+            Counter::LimitContention => metric::LIMIT_CONTENTION.series(&[]),
+            Counter::LimitLostWrites => metric::LIMIT_LOST_WRITES.series(&[]),
+            Counter::LeaseEvictions => metric::EVICTIONS.series(&["leases"]),
+            Counter::SubscriptionEvictions => metric::EVICTIONS.series(&["subscriptions"]),
+            Counter::FleetCalls(result) => metric::FLEET_CALLS.series(&[result.name()]),
+            Counter::Deliveries(dialect) => metric::DELIVERIES.series(&[dialect.name()]),
+            Counter::Redeliveries(dialect) => metric::REDELIVERIES.series(&[dialect.name()]),
+            Counter::LastAttempts(dialect) => metric::LAST_ATTEMPTS.series(&[dialect.name()]),
+            Counter::LateAcks(dialect) => metric::LATE_ACKS.series(&[dialect.name()]),
+            Counter::LeasesExpired => metric::LEASES_EXPIRED.series(&[]),
+            Counter::Undecidable { dialect, reason } => metric::UNDECIDABLE.series(&[dialect.name(), reason.name()]),
         }
     }
 }
 
-fn requests(name: &str, dialect: Dialect, operation: &str, decision: Decision) -> String {
-    format!("{name}.dialect.{}.operation.{operation}.decision.{}", dialect.name(), decision.name())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Field;
+    use crate::policy::verdict::{Action, Violation};
 
-fn violations(name: &str, dialect: Dialect, finding: &Finding) -> String {
-    let Finding { field, violation, action } = finding;
-    let (field, violation, action) = (field.name(), violation.name(), action.name());
-    format!("{name}.dialect.{}.field.{field}.kind.{violation}.action.{action}", dialect.name())
+    #[test]
+    fn a_counter_has_its_labels_in_its_name() {
+        let finding = Finding { field: Field::AckTimeout, violation: Violation::Zero, action: Action::Clamp };
+        for (counter, name) in [
+            (
+                Counter::Requests { dialect: Dialect::Tmq, operation: None, decision: Decision::Pass },
+                "ackguard_requests_total;dialect=tmq;operation=unknown;decision=pass",
+            ),
+            (
+                Counter::ShadowViolations { scope: Scope::Rule, dialect: Dialect::Tmq, finding, rule: "a;b".into() },
+                "ackguard_shadow_violations_total;scope=rule;dialect=tmq;field=ack_timeout;kind=zero;action=clamp;rule=a%3Bb",
+            ),
+            (Counter::LimitContention, "ackguard_limit_contention_total"),
+        ] {
+            assert_eq!(counter.name(), name);
+        }
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_bounded_and_nothing_else() {
+        let other = |_: Label, _: &str| "other".into();
+        let limited = |limit: &str| Counter::Limited { limit: limit.into(), mode: Mode::Enforce };
+        assert_eq!(limited("made up").bounded(other), limited("other"));
+        assert_eq!(Counter::LimitContention.bounded(other), Counter::LimitContention);
+    }
 }

@@ -11,8 +11,10 @@ pub enum FleetResult {
     Timeout,
     /// The call failed, or its answer tells nothing.
     Error,
-    /// No call was made, because those before it have failed.
+    /// No call was made, because those before it have failed, or too many are under way.
     Open,
+    /// The client left before there was an answer.
+    Left,
 }
 
 impl FleetResult {
@@ -24,6 +26,7 @@ impl FleetResult {
             FleetResult::Timeout => "timeout",
             FleetResult::Error => "error",
             FleetResult::Open => "open",
+            FleetResult::Left => "left",
         }
     }
 }

@@ -1,8 +1,30 @@
 //! The gauges. All workers share each, so whoever sets one must know the value of the whole Envoy.
 
+use std::rc::Rc;
+
+use crate::policy::Mode;
+
+use super::label::Label;
+use super::metric;
+
 /// A gauge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Gauge {
+    /// Whether a policy is in force.
+    Policy {
+        /// Its version.
+        version: Rc<str>,
+        /// Whether it only watches.
+        mode: Mode,
+    },
+    /// The leases of all groups that are bounded.
+    Leases,
+    /// Whether the service behind a cluster is asked: see
+    /// [`Condition::number`](crate::circuit_breaker::Condition::number).
+    Breaker {
+        /// The cluster.
+        cluster: Rc<str>,
+    },
     /// Where the roll-out stands: 0 where the policy has none, else one more than
     /// [`State::number`](crate::rollout::State::number).
     RolloutState,
@@ -22,16 +44,28 @@ pub enum Gauge {
 }
 
 impl Gauge {
-    /// The statistic's name.
-    pub fn name(self) -> &'static str {
+    /// The same gauge, with what `admit` makes of the value that comes from outside, if it has one.
+    pub fn bounded(self, mut admit: impl FnMut(Label, &str) -> Rc<str>) -> Gauge {
         match self {
-            Gauge::RolloutState => "ackguard_rollout_state",
-            Gauge::RolloutStage => "ackguard_rollout_stage",
-            Gauge::RolloutElapsed => "ackguard_rollout_stage_seconds",
-            Gauge::RolloutCandidate => "ackguard_rollout_candidate",
-            Gauge::RolloutAcks => "ackguard_rollout_acks",
-            Gauge::RolloutAcksFailed => "ackguard_rollout_acks_failed",
-            Gauge::RolloutAcksSlow => "ackguard_rollout_acks_slow",
+            Gauge::Policy { version, mode } => Gauge::Policy { version: admit(Label::Version, &version), mode },
+            Gauge::Breaker { cluster } => Gauge::Breaker { cluster: admit(Label::Cluster, &cluster) },
+            closed => closed,
+        }
+    }
+
+    /// The name of its series.
+    pub fn name(&self) -> String {
+        match self {
+            Gauge::Policy { version, mode } => metric::POLICY_INFO.series(&[version, mode.name()]),
+            Gauge::Leases => metric::LEASES.series(&[]),
+            Gauge::Breaker { cluster } => metric::BREAKER_STATE.series(&[cluster]),
+            Gauge::RolloutState => metric::ROLLOUT_STATE.series(&[]),
+            Gauge::RolloutStage => metric::ROLLOUT_STAGE.series(&[]),
+            Gauge::RolloutElapsed => metric::ROLLOUT_STAGE_SECONDS.series(&[]),
+            Gauge::RolloutCandidate => metric::ROLLOUT_CANDIDATE.series(&[]),
+            Gauge::RolloutAcks => metric::ROLLOUT_ACKS.series(&[]),
+            Gauge::RolloutAcksFailed => metric::ROLLOUT_ACKS_FAILED.series(&[]),
+            Gauge::RolloutAcksSlow => metric::ROLLOUT_ACKS_SLOW.series(&[]),
         }
     }
 }

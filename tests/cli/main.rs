@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod docs;
 mod explain;
+mod metrics;
 mod program;
 mod render;
 mod replay;

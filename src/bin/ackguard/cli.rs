@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, explain, render, replay, rollout, schema, top};
+use crate::{check, completions, explain, metrics, render, replay, rollout, schema, top};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Render(Box<render::Args>),
     /// Print the JSON Schema of policies, for editors
     Schema(schema::Args),
+    /// Print what the filter counts, or the part of Envoy's configuration that shows it
+    Metrics(metrics::Args),
     /// Look after a roll-out in a running Envoy
     Rollout(rollout::Args),
     /// Watch what the filter of a running Envoy does, each second

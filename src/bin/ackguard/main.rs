@@ -11,6 +11,7 @@ mod document;
 mod explain;
 mod gateway;
 mod loaded;
+mod metrics;
 mod output;
 mod render;
 mod replay;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::perform(&args),
         Command::Render(args) => render::perform(&args),
         Command::Schema(args) => schema::perform(&args),
+        Command::Metrics(args) => metrics::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
         Command::Top(args) => top::perform(&args),
         Command::Completions(args) => completions::perform(&args),

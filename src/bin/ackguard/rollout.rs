@@ -92,7 +92,7 @@ struct Standing {
 fn ask(args: &AdminArgs) -> Result<Option<Standing>, Unanswered> {
     let admin = Admin::new(args, PATIENCE);
     let gauges = admin.stats("ackguard_rollout")?;
-    let value = |gauge: Gauge| gauges.value(gauge.name());
+    let value = |gauge: Gauge| gauges.value(&gauge.name());
     let Some(state) = State::of_gauge(value(Gauge::RolloutState)) else {
         return Ok(None);
     };
@@ -107,7 +107,7 @@ fn ask(args: &AdminArgs) -> Result<Option<Standing>, Unanswered> {
     Ok(Some(Standing {
         state,
         stage: value(Gauge::RolloutStage),
-        elapsed: Millis(i64::try_from(value(Gauge::RolloutElapsed) * 1_000).unwrap_or(i64::MAX)),
+        elapsed: Millis(i64::try_from(value(Gauge::RolloutElapsed).saturating_mul(1_000)).unwrap_or(i64::MAX)),
         acks: Acks {
             total: count(Gauge::RolloutAcks),
             failed: count(Gauge::RolloutAcksFailed),

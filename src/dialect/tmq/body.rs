@@ -109,22 +109,6 @@ pub fn subscribed(answer: &[u8]) -> Option<Consumer> {
     members.name("consumerId").ok()?.map(Consumer)
 }
 
-/// How many receipts stand in `failed`; see [`Dialect::refused_receipts`](crate::dialect::Dialect::refused_receipts).
-pub fn refused_receipts(answer: &[u8]) -> Option<usize> {
-    let mut reader = Reader::new(answer).ok()?;
-    let mut refused = 0;
-    let count = |reader: &mut Reader<'_>, key: json::Key<'_>| match reader.peek_kind()? {
-        JsonKind::Array if key.is("failed") => reader.elements(|reader| {
-            refused += 1;
-            reader.value().map(|_| ())
-        }),
-        _ => reader.value().map(|_| ()),
-    };
-    reader.members(count).ok()?;
-    reader.end().ok()?;
-    Some(refused)
-}
-
 /// The members of interest of the object that a body is.
 struct Members<'a> {
     reader: Reader<'a>,

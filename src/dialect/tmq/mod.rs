@@ -2,16 +2,16 @@
 //!
 //! The client's signature covers method, path and date and leaves the body free, so every rewrite here keeps it valid.
 
+mod answers;
 mod body;
-mod leases;
 mod refusal;
 mod target;
 
 #[cfg(test)]
 mod tests;
 
-pub use body::{messages, read, refused_receipts, subscribed, write};
-pub use leases::LeaseReader;
+pub use answers::AnswerReader;
+pub use body::{messages, read, subscribed, write};
 pub use refusal::refuse;
 pub use target::{ConsumerName, Target, route};
 

@@ -19,7 +19,7 @@ use prost::Message as _;
 
 use crate::operation::Millis;
 use crate::policy::Mode;
-use crate::policy::limit::{Limit, MAX_SERVICE_NAME, OnError, Rate, Service};
+use crate::policy::limit::{Limit, MAX_SERVICE_NAME, OnError, Rate, Reach, Service};
 
 use message::{Code, Descriptor, Entry, EnvoyGrpc, GrpcService, Request, Response, Status};
 
@@ -38,7 +38,7 @@ pub const MAX_RESPONSE: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand<'a> {
     /// The limit.
-    pub limit: &'a Limit,
+    pub limit: &'a Rc<Limit>,
     /// The service that counts for it.
     pub service: &'a Service,
     /// The value of each of its keys, in their order.
@@ -56,25 +56,14 @@ pub struct Call {
     pub message: Vec<u8>,
     /// How long the answer may take: the least that a limit allows.
     pub timeout: Millis,
-    /// What holds without an answer: the request is refused if one limit that is enforced says so.
-    pub on_error: OnError,
-    asked: Vec<Asked>,
-}
-
-/// A limit that was asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Asked {
-    name: Rc<str>,
-    over: Mode,
+    asked: Vec<Rc<Limit>>,
 }
 
 /// A limit that the request is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Over {
-    /// Its name.
-    pub limit: Rc<str>,
-    /// Whether it is enforced.
-    pub mode: Mode,
+    /// The limit.
+    pub limit: Rc<Limit>,
     /// How long until there is room again, where the service tells.
     pub wait: Option<Millis>,
     /// What is left of it, in what the limit counts.
@@ -123,17 +112,11 @@ impl Call {
     /// domain, which a policy makes sure of.
     pub fn new(demands: &[Demand<'_>]) -> Option<Call> {
         let service = demands.first()?.service;
-        let enforced = |demand: &&Demand<'_>| demand.limit.over == Mode::Enforce;
-        let rejects = demands.iter().filter(enforced).any(|demand| demand.service.on_error == OnError::Reject);
         Some(Call {
             cluster: service.cluster.clone(),
             message: request(&service.domain, demands).encode_to_vec(),
             timeout: demands.iter().map(|demand| demand.service.timeout).min().unwrap_or(service.timeout),
-            on_error: if rejects { OnError::Reject } else { OnError::Allow },
-            asked: demands
-                .iter()
-                .map(|demand| Asked { name: demand.limit.name.clone(), over: demand.limit.over })
-                .collect(),
+            asked: demands.iter().map(|demand| demand.limit.clone()).collect(),
         })
     }
 
@@ -155,18 +138,19 @@ impl Call {
         Ok(Answer { over, headers: headers::passed_on(response.response_headers_to_add) })
     }
 
-    /// The names of the limits that are enforced, in the order in which they are asked.
-    pub fn enforced(&self) -> impl Iterator<Item = &Rc<str>> {
-        self.names(Mode::Enforce)
+    /// The limits of a mode, in the order in which they are asked.
+    pub fn limits(&self, mode: Mode) -> impl Iterator<Item = &Rc<Limit>> {
+        self.asked.iter().filter(move |limit| limit.over == mode)
     }
 
-    /// The names of the limits that are in shadow.
-    pub fn shadowed(&self) -> impl Iterator<Item = &Rc<str>> {
-        self.names(Mode::Shadow)
-    }
-
-    fn names(&self, mode: Mode) -> impl Iterator<Item = &Rc<str>> {
-        self.asked.iter().filter(move |asked| asked.over == mode).map(|asked| &asked.name)
+    /// What follows where there is no answer: the limits that say `reject` then, as being over.
+    pub fn without_answer(&self) -> Answer {
+        let rejects = |limit: &&Rc<Limit>| match &limit.reach {
+            Reach::Fleet(service) => service.on_error == OnError::Reject,
+            Reach::Local { .. } => false,
+        };
+        let over = self.asked.iter().filter(rejects).map(|limit| over(limit, &Status::default()));
+        Answer { over: over.collect(), headers: Vec::new() }
     }
 
     /// The limits that the statuses, one for each descriptor, are over. Without them nothing tells which of the limits it
@@ -174,28 +158,25 @@ impl Call {
     fn over(&self, statuses: &[Status]) -> Result<Vec<Over>, Unanswered> {
         let told = statuses.iter().any(|status| status.code() == Code::OverLimit);
         if told && statuses.len() == self.asked.len() {
-            let both = self.asked.iter().zip(statuses);
-            let over = both.filter(|(_, status)| status.code() == Code::OverLimit);
-            return Ok(over.map(|(asked, status)| asked.over(status)).collect());
+            let both = self.asked.iter().zip(statuses).filter(|(_, status)| status.code() == Code::OverLimit);
+            return Ok(both.map(|(limit, status)| over(limit, status)).collect());
         }
         let Some(first) = self.asked.first() else { return Err(Unanswered::Ambiguous) };
-        if self.asked.iter().any(|asked| asked.over != first.over) {
+        if self.asked.iter().any(|limit| limit.over != first.over) {
             return Err(Unanswered::Ambiguous);
         }
-        Ok(vec![first.over(&Status::default())])
+        Ok(vec![over(first, &Status::default())])
     }
 }
 
-impl Asked {
-    fn over(&self, status: &Status) -> Over {
-        Over {
-            limit: self.name.clone(),
-            mode: self.over,
-            wait: status.duration_until_reset.as_ref().map(millis),
-            remaining: status.limit_remaining.into(),
-            most: status.current_limit.as_ref().map(|limit| limit.requests_per_unit.into()),
-            rate: status.current_limit.as_ref().and_then(rate),
-        }
+/// A limit that the request is over, by what the service says of it.
+fn over(limit: &Rc<Limit>, status: &Status) -> Over {
+    Over {
+        limit: limit.clone(),
+        wait: status.duration_until_reset.as_ref().map(millis),
+        remaining: status.limit_remaining.into(),
+        most: status.current_limit.as_ref().map(|limit| limit.requests_per_unit.into()),
+        rate: status.current_limit.as_ref().and_then(rate),
     }
 }
 
@@ -203,7 +184,7 @@ impl Answer {
     /// The limit that refuses the request: of those that are enforced, the one with the longest wait. None where the
     /// request goes on.
     pub fn refusal(&self) -> Option<&Over> {
-        let enforced = self.over.iter().filter(|over| over.mode == Mode::Enforce);
+        let enforced = self.over.iter().filter(|over| over.limit.over == Mode::Enforce);
         // The first of several with the same wait.
         enforced.rev().max_by_key(|over| over.wait)
     }

@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message as _;
@@ -9,30 +11,30 @@ use crate::policy::limit::{Cost, Key, Limit, MAX_SERVICE_NAME, OnError, Operatio
 use super::message::{Code, Duration, HeaderValue, RateLimit, Response, Status};
 use super::{Answer, Call, Demand, Header, MAX_RESPONSE, Over, Unanswered, target};
 
-fn limit(name: &str, key: &[Key], over: Mode, timeout: i64, on_error: OnError) -> Limit {
+fn limit(name: &str, key: &[Key], over: Mode, timeout: i64, on_error: OnError) -> Rc<Limit> {
     let service = Service { cluster: "ratelimit".into(), domain: "mq".into(), timeout: Millis(timeout), on_error };
-    Limit {
+    Rc::new(Limit {
         name: name.into(),
         operations: Operations::ANY,
         key: key.to_vec(),
         cost: Cost::Messages,
         over,
         reach: Reach::Fleet(service),
-    }
+    })
 }
 
-fn demand<'a>(limit: &'a Limit, values: &[&'a str], cost: u64) -> Demand<'a> {
+fn demand<'a>(limit: &'a Rc<Limit>, values: &[&'a str], cost: u64) -> Demand<'a> {
     let Reach::Fleet(service) = &limit.reach else { panic!("a fleet's limit") };
     Demand { limit, service, values: values.to_vec(), cost }
 }
 
-fn simple(name: &str, over: Mode) -> Limit {
+fn simple(name: &str, over: Mode) -> Rc<Limit> {
     limit(name, &[], over, 20, OnError::Allow)
 }
 
 /// A call for limits with these names and modes.
 fn call(limits: &[(&str, Mode)]) -> Call {
-    let limits: Vec<Limit> = limits.iter().map(|(name, over)| simple(name, *over)).collect();
+    let limits: Vec<Rc<Limit>> = limits.iter().map(|(name, over)| simple(name, *over)).collect();
     let demands: Vec<Demand<'_>> = limits.iter().map(|limit| demand(limit, &[], 1)).collect();
     Call::new(&demands).expect("limits")
 }
@@ -94,20 +96,24 @@ fn nothing_is_asked_where_no_limit_is() {
 }
 
 #[test]
-fn the_least_timeout_holds_and_one_enforced_limit_that_rejects_is_enough() {
+fn the_least_timeout_holds_and_without_an_answer_the_limits_that_reject_are_over() {
     use {Mode::*, OnError::*};
     let cases = [
-        (vec![(Enforce, 20, Allow)], 20, Allow),
-        (vec![(Enforce, 20, Allow), (Enforce, 5, Reject)], 5, Reject),
-        (vec![(Enforce, 20, Allow), (Shadow, 5, Reject)], 5, Allow),
-        (vec![(Shadow, 7, Reject)], 7, Allow),
+        (vec![("a", Enforce, 20, Allow)], 20, vec![], None),
+        (vec![("a", Enforce, 20, Allow), ("b", Enforce, 5, Reject)], 5, vec!["b"], Some("b")),
+        (vec![("a", Enforce, 20, Reject), ("b", Enforce, 20, Reject)], 20, vec!["a", "b"], Some("a")),
+        (vec![("a", Enforce, 20, Allow), ("b", Shadow, 5, Reject)], 5, vec!["b"], None),
+        (vec![("a", Shadow, 7, Reject), ("b", Enforce, 9, Reject)], 7, vec!["a", "b"], Some("b")),
     ];
-    for (limits, timeout, on_error) in cases {
-        let limits: Vec<Limit> =
-            limits.iter().map(|(over, timeout, on_error)| limit("l", &[], *over, *timeout, *on_error)).collect();
+    for (limits, timeout, over, refuses) in cases {
+        let limits: Vec<Rc<Limit>> =
+            limits.iter().map(|(name, over, timeout, on_error)| limit(name, &[], *over, *timeout, *on_error)).collect();
         let demands: Vec<Demand<'_>> = limits.iter().map(|limit| demand(limit, &[], 1)).collect();
         let call = Call::new(&demands).unwrap();
-        assert_eq!((call.timeout, call.on_error), (Millis(timeout), on_error), "{limits:?}");
+        let answer = call.without_answer();
+        let names: Vec<&str> = answer.over.iter().map(|over| &*over.limit.name).collect();
+        let refusal = answer.refusal().map(|over| &*over.limit.name);
+        assert_eq!((call.timeout, names, refusal), (Millis(timeout), over, refuses), "{limits:?}");
     }
 }
 
@@ -125,14 +131,8 @@ fn an_answer_is_read_by_envoys_numbers_and_what_is_not_used_is_skipped() {
         b"\x2a\x03no!\xf8\x07\x01",
     ];
     let answer = call.read(&bytes.concat()).unwrap();
-    let over = Over {
-        limit: "b".into(),
-        mode: Mode::Enforce,
-        wait: Some(Millis(2_001)),
-        remaining: 0,
-        most: None,
-        rate: None,
-    };
+    let over =
+        Over { limit: simple("b", Mode::Enforce), wait: Some(Millis(2_001)), remaining: 0, most: None, rate: None };
     let header = Header { name: "x-a".to_owned(), value: "v".to_owned() };
     assert_eq!(answer, Answer { over: vec![over], headers: vec![header] });
 }
@@ -148,10 +148,10 @@ fn the_enforced_limit_with_the_longest_wait_refuses() {
         status(Ok, 3, 50, 0),
     ];
     let answer = call.read(&response(OverLimit, statuses)).unwrap();
-    let names: Vec<&str> = answer.over.iter().map(|over| &*over.limit).collect();
+    let names: Vec<&str> = answer.over.iter().map(|over| &*over.limit.name).collect();
     assert_eq!(names, ["a", "b", "c"]);
     let refusal = answer.refusal().unwrap();
-    assert_eq!((&*refusal.limit, refusal.wait, refusal.remaining), ("c", Some(Millis(9_000)), 2));
+    assert_eq!((&*refusal.limit.name, refusal.wait, refusal.remaining), ("c", Some(Millis(9_000)), 2));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn without_a_status_for_each_limit_the_first_stands_for_all_of_a_kind() {
     use {Code::OverLimit, Mode::*};
     let over = |mode| {
         Ok(Answer {
-            over: vec![Over { limit: "a".into(), mode, wait: None, remaining: 0, most: None, rate: None }],
+            over: vec![Over { limit: simple("a", mode), wait: None, remaining: 0, most: None, rate: None }],
             headers: Vec::new(),
         })
     };
@@ -294,7 +294,7 @@ proptest! {
         let statuses = over.iter().map(|over| status(if *over { Code::OverLimit } else { Code::Ok }, 0, 1, 0)).collect();
         if over.contains(&true) {
             let answer = call(&limits).read(&response(Code::OverLimit, statuses)).unwrap();
-            let told: Vec<String> = answer.over.iter().map(|over| over.limit.to_string()).collect();
+            let told: Vec<String> = answer.over.iter().map(|over| over.limit.name.to_string()).collect();
             let expected: Vec<String> = names.into_iter().zip(&over).filter(|(_, over)| **over).map(|(name, _)| name).collect();
             prop_assert_eq!(told, expected);
         }

@@ -5,22 +5,21 @@ use std::rc::Rc;
 use crate::hash::HashSet;
 use crate::operation::{Kind, Millis};
 use crate::policy::limit::{
-    Cost, Key, Limit, MAX_FILL, MAX_LIMITS, MAX_RATE, MAX_SERVICE_NAME, OnError, Operations, Rate, Reach, Service,
+    Cost, IN_FLIGHT, Key, Limit, MAX_FILL, MAX_LIMITS, MAX_RATE, MAX_SERVICE_NAME, OnError, Operations, Rate, Reach,
+    Service,
 };
 use crate::policy::section::Section;
 use crate::policy::units::{rate, write_duration, write_rate};
 use crate::policy::wording::quoted_text;
 use crate::policy::{Mode, Problem};
 
-/// The name that `max_in_flight` has among the limits in metrics and logs. No limit may have it.
-const RESERVED: &str = "max_in_flight";
 /// The longest that a request may wait for the rate limit service.
 const MAX_TIMEOUT: Millis = Millis(1_000);
 /// The most tokens that a bucket may hold: those of the greatest rate over the longest time.
 const MAX_BURST: i64 = (MAX_RATE as i64) * (MAX_FILL.0 / 1_000);
 
 /// Reads the limits of a document.
-pub(super) fn read(document: &mut Section<'_, '_>) -> Vec<Limit> {
+pub(super) fn read(document: &mut Section<'_, '_>) -> Vec<Rc<Limit>> {
     let entries = document.short_list("limits", "limits", MAX_LIMITS).unwrap_or_default();
     let mut names = HashSet::default();
     let mut limits = Vec::with_capacity(entries.len());
@@ -29,7 +28,7 @@ pub(super) fn read(document: &mut Section<'_, '_>) -> Vec<Limit> {
             let name = name(&mut entry, &mut names);
             let limit = limit(name, &mut entry, &limits);
             entry.close(&[]);
-            limits.extend(limit);
+            limits.extend(limit.map(Rc::new));
         }
     }
     limits
@@ -39,7 +38,7 @@ pub(super) fn read(document: &mut Section<'_, '_>) -> Vec<Limit> {
 fn name<'n>(entry: &mut Section<'n, '_>, names: &mut HashSet<&'n str>) -> &'n str {
     entry.require("name", "a name for headers, logs and metrics");
     let name = entry.label("name").unwrap_or_default();
-    if name == RESERVED {
+    if name == IN_FLIGHT {
         entry.fault("name", Problem::Reserved { name: name.to_owned() });
     } else if !name.is_empty() && !names.insert(name) {
         entry.fault("name", Problem::Taken { name: name.to_owned(), by: "an earlier limit" });
@@ -48,7 +47,7 @@ fn name<'n>(entry: &mut Section<'n, '_>, names: &mut HashSet<&'n str>) -> &'n st
 }
 
 /// A limit that stands after these `earlier` ones.
-fn limit(name: &str, entry: &mut Section<'_, '_>, earlier: &[Limit]) -> Option<Limit> {
+fn limit(name: &str, entry: &mut Section<'_, '_>, earlier: &[Rc<Limit>]) -> Option<Limit> {
     let operations = operations(entry);
     let key = entry.choices("key", &Key::ALL.map(|key| (key.name(), key)));
     let rate = rate_of(entry);
@@ -114,7 +113,7 @@ fn burst(entry: &mut Section<'_, '_>, rate: Rate) -> u64 {
     burst
 }
 
-fn service(mut fields: Section<'_, '_>, earlier: &[Limit]) -> Service {
+fn service(mut fields: Section<'_, '_>, earlier: &[Rc<Limit>]) -> Service {
     let known = earlier.iter().find_map(|limit| match &limit.reach {
         Reach::Fleet(service) => Some((limit, service)),
         Reach::Local { .. } => None,
@@ -130,7 +129,7 @@ fn service(mut fields: Section<'_, '_>, earlier: &[Limit]) -> Service {
 }
 
 /// A name that all limits of a fleet share, so that one call asks for all of them; `known` is that of an earlier limit.
-fn shared_name(fields: &mut Section<'_, '_>, name: &'static str, known: Option<(&Limit, &Rc<str>)>) -> Rc<str> {
+fn shared_name(fields: &mut Section<'_, '_>, name: &'static str, known: Option<(&Rc<Limit>, &Rc<str>)>) -> Rc<str> {
     fields.require(name, &format!("the {name} of the rate limit service"));
     let text = fields.text(name);
     if text.is_some_and(|text| !(1..=MAX_SERVICE_NAME).contains(&text.len())) {

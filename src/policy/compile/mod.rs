@@ -16,12 +16,13 @@ use super::guard::Guard;
 use super::protobuf_struct;
 use super::section::{Section, Trail};
 use super::wording::one_of;
-use super::{HostHeaders, MAX_DOCUMENT, Mode, Policy, Problem, RuleSet};
+use super::{HostHeaders, MAX_DOCUMENT, Mode, Policy, Problem, RuleSet, Telemetry};
 
 const API_VERSION: &str = "ackguard/v1";
 
 /// The modes of a document, a rule and a stage.
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
+const TELEMETRY: [(&str, Telemetry); 2] = [("full", Telemetry::Full), ("counted", Telemetry::Counted)];
 
 /// Compiles a document of JSON, or of `google.protobuf.Struct`'s bytes, or tells all of its faults.
 pub(super) fn compile(document: &[u8]) -> Result<Policy, Faults> {
@@ -57,6 +58,8 @@ fn policy(node: &Node<'_>, faults: &RefCell<Faults>) -> Option<Policy> {
     let mut mode = Mode::Enforce;
     document.choice("mode", &MODES, &mut mode);
     let headers = host(&mut document);
+    let mut telemetry = Telemetry::Full;
+    document.choice("telemetry", &TELEMETRY, &mut telemetry);
     let traffic = requests::traffic(&mut document);
     let tenants = requests::tenants(&mut document);
     let mut defaults = Guard::default();
@@ -69,7 +72,7 @@ fn policy(node: &Node<'_>, faults: &RefCell<Faults>) -> Option<Policy> {
     let base = RuleSet { version, mode, rules: rules::read(&mut document, &defaults) };
     let rollout = rollout::read(&mut document, &base, &defaults);
     document.close(&[]);
-    Some(Policy::new(headers, traffic, tenants, limits, base, rollout))
+    Some(Policy::new((headers, telemetry), traffic, tenants, limits, base, rollout))
 }
 
 fn host(document: &mut Section<'_, '_>) -> HostHeaders {

@@ -77,7 +77,7 @@ fn all_faults_are_told_at_once_with_path_value_and_expectation() {
         "defaults.keepalive: this release of AckGuard does not act on it; leave it out",
         "limits: an object is not a list",
         "mode: stands more than once",
-        "rulez: unknown field; expected apiVersion, version, mode, host, traffic, tenant, defaults, limits, rules or rollout",
+        "rulez: unknown field; expected apiVersion, version, mode, host, telemetry, traffic, tenant, defaults, limits, rules or rollout",
     ];
     assert_eq!(faults(text), expected);
 }

@@ -7,7 +7,7 @@ use crate::policy::limit::{Cost, Key, Limit, MAX_LIMITS, OnError, Operations, Ra
 use crate::policy::{Mode, Policy};
 
 fn limits(entries: &str) -> Vec<Limit> {
-    policy(&format!(r#""limits":[{entries}]"#)).limits().to_vec()
+    policy(&format!(r#""limits":[{entries}]"#)).limits().iter().map(|limit| (**limit).clone()).collect()
 }
 
 fn operations(kinds: &[Kind]) -> Operations {

@@ -75,7 +75,7 @@ pub fn request(input: &[u8]) {
 /// What an answer tells of leases is the same in one piece and byte by byte.
 fn leases(answer: &[u8]) {
     let read = |size: usize| {
-        let (mut reader, mut told) = (Dialect::Tmq.lease_reader(), Vec::new());
+        let (mut reader, mut told) = (Dialect::Tmq.answer_reader(), Vec::new());
         let mut pieces = answer.chunks(size.max(1));
         let whole = pieces.all(|piece| reader.push(piece, &mut |change| told.push(change)).is_ok());
         (whole && reader.end().is_ok(), told)

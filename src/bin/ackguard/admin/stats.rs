@@ -1,5 +1,6 @@
 //! Envoy's statistics, read from what `/stats?format=json` answers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -18,8 +19,8 @@ const MOST_SERIES: usize = 10_000;
 /// What Envoy puts before the name of a filter's statistic.
 const PREFIX: &str = "wasmcustom.";
 
-/// A statistic's name taken apart: `NAME;label=value;label=value`, without Envoy's prefix. Labels are ordered by name;
-/// what nobody could see in a value is escaped.
+/// A statistic's name taken apart: `NAME;label=value;label=value`, without Envoy's prefix. Values are as a person reads
+/// them, with escapes for what nobody could see.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Series {
     /// The name.
@@ -36,7 +37,7 @@ impl Series {
             metric: parts.next().map(shown).unwrap_or_default(),
             labels: parts
                 .map(|part| part.split_once('=').unwrap_or((part, "")))
-                .map(|(label, value)| (shown(label), shown(value)))
+                .map(|(label, value)| (shown(label), shown(&readable(value))))
                 .collect(),
         }
     }
@@ -45,6 +46,28 @@ impl Series {
     pub(crate) fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
+}
+
+/// A label's value with its letters that are no ASCII, which the filter percent-encodes, as themselves. No two values
+/// become one by that: ASCII that stands encoded stays so.
+fn readable(value: &str) -> Cow<'_, str> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let encoded = rest.get(1..3).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte @ 0x80..) => {
+                bytes.push(byte);
+                rest = rest.get(3..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = others;
+            }
+        }
+    }
+    // One that is cut within a letter, or was never UTF-8, stays as it is.
+    String::from_utf8(bytes).map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
 /// A bin of a histogram. Envoy's have two significant digits.
@@ -153,6 +176,20 @@ mod tests {
         let labels = ["tenant", "dialect", "odd", "absent"].map(|label| series.label(label));
         assert_eq!(labels, ["a=b.c\\u{1b}[2J", "tmq", "", ""]);
         assert_eq!(Series::read("server.uptime").metric, "server.uptime");
+    }
+
+    #[test]
+    fn letters_are_read_and_ascii_that_is_encoded_stays_so() {
+        for (value, shown) in [
+            ("%E6%B6%88%E6%81%AF 7", "消息 7"),
+            ("%1B[2J%3B%25%41", "%1B[2J%3B%25%41"),
+            ("%E2%80%AEgone", "\\u{202e}gone"),
+            ("%C3%A9%C3", "%C3%A9%C3"),
+            ("%FF%", "%FF%"),
+            ("%+9%é", "%+9%é"),
+        ] {
+            assert_eq!(Series::read(&format!("a;tenant={value}")).label("tenant"), shown, "{value}");
+        }
     }
 
     #[test]

@@ -54,15 +54,15 @@ impl Gateway<'_> {
 
     /// Charges a pull for what it has brought.
     fn charge(&mut self, dialect: Dialect, judgement: &Judgement<'_>, answer: &[u8]) {
-        let owed = judgement.owes(self.policy);
+        let owed = judgement.owes();
         if owed.is_empty() {
             return;
         }
-        let mut reader = dialect.lease_reader();
+        let mut reader = dialect.answer_reader();
         // What cannot be read costs what was found until then.
         let _ = reader.push(answer, &mut |_| {});
         let bytes = u64::try_from(answer.len()).unwrap_or(u64::MAX);
-        for charge in owed.iter().filter_map(|owed| owed.due(self.policy, reader.delivered(), bytes)) {
+        for charge in owed.iter().filter_map(|owed| owed.due(reader.tally().delivered, bytes)) {
             self.limiter.charge(&self.memory, &charge, self.now);
         }
     }
@@ -103,6 +103,6 @@ impl Gateway<'_> {
 fn changes(dialect: Dialect, answer: &[u8]) -> Vec<LeaseChange> {
     let mut changes = Vec::new();
     // What comes before a fault counts.
-    let _ = dialect.lease_reader().push(answer, &mut |change| changes.push(change));
+    let _ = dialect.answer_reader().push(answer, &mut |change| changes.push(change));
     changes
 }

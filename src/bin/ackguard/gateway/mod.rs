@@ -95,7 +95,7 @@ impl<'p> Gateway<'p> {
             judgement.ask_limits(self.policy, guarded, &mut self.limiter, &self.memory, || self.now);
             judgement.ask_in_flight(guarded, bytes, &self.memory, || self.millis());
             if judgement.is_refused() {
-                judgement.refund_limits(&mut self.limiter, &self.memory, || self.now);
+                judgement.limits.refund(&mut self.limiter, &self.memory, || self.now);
             }
         }
     }

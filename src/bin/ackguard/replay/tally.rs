@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ackguard::http::RequestHead;
 use ackguard::judgement::Judgement;
 use ackguard::operation::{Field, Kind, Millis};
-use ackguard::policy::limit::Reach;
+use ackguard::policy::limit::{IN_FLIGHT, Reach};
 use ackguard::policy::verdict::{Action, Outcome, Refusal, Throttle};
 use ackguard::policy::{Mode, Policy};
 use ackguard::telemetry::{Decision, Scope};
@@ -17,9 +17,6 @@ use crate::output::visible;
 const MAX_ROWS: usize = 10_000;
 /// What stands for the tenants beyond that.
 const OTHERS: &str = "(others)";
-
-/// What the bound of a group's leases is called among the limits.
-const IN_FLIGHT: &str = "max_in_flight";
 
 /// Every decision in the order of the columns.
 pub(super) const DECISIONS: [Decision; 5] =

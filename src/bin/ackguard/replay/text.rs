@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use ackguard::policy::limit::{Limit, Reach};
 use ackguard::telemetry::Decision;
@@ -127,9 +128,9 @@ fn tally(tally: &Tally, out: &mut impl Write) -> io::Result<()> {
 fn unasked(replayed: &Replayed<'_>, out: &mut impl Write) -> io::Result<()> {
     let policies = std::iter::once(replayed.loaded).chain(replayed.other.as_ref().map(|other| other.loaded));
     let bounds = policies.clone().any(|loaded| loaded.policy.bounds_leases());
-    let limits: Vec<&Limit> = policies.flat_map(|loaded| loaded.policy.limits()).collect();
+    let limits = policies.flat_map(|loaded| loaded.policy.limits()).map(Rc::as_ref);
     let (local, fleet): (Vec<&Limit>, Vec<&Limit>) =
-        limits.into_iter().partition(|limit| matches!(limit.reach, Reach::Local { .. }));
+        limits.partition(|limit| matches!(limit.reach, Reach::Local { .. }));
     if (bounds || !local.is_empty()) && replayed.untimed > 0 {
         let untimed = output::count(clamped(replayed.untimed), "request");
         let of = if replayed.untimed == replayed.records { "the capture has no times" } else { "they have no time" };

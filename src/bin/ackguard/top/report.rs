@@ -45,6 +45,7 @@ pub(super) struct Report {
     /// By table.
     pub(super) evictions: Vec<(String, Tally)>,
     pub(super) contention: Tally,
+    pub(super) lost_writes: Tally,
     /// By dialect and reason.
     pub(super) undecidable: Vec<(String, Tally)>,
     /// Series that were not read.
@@ -146,6 +147,7 @@ impl Report {
             fleet_calls: by_name(track, "ackguard_fleet_calls_total", |series| series.label("result").to_owned()),
             evictions: by_name(track, "ackguard_evictions_total", |series| series.label("table").to_owned()),
             contention: track.sum("ackguard_limit_contention_total"),
+            lost_writes: track.sum("ackguard_limit_lost_writes_total"),
             undecidable: by_name(track, "ackguard_undecidable_total", |series| {
                 format!("{} {}", series.label("dialect"), series.label("reason"))
             }),
@@ -165,7 +167,7 @@ fn server_state(stats: &Stats) -> Option<&'static str> {
 }
 
 fn rollout(stats: &Stats) -> Option<Rollout> {
-    let value = |gauge: Gauge| stats.value(gauge.name());
+    let value = |gauge: Gauge| stats.value(&gauge.name());
     Some(Rollout {
         state: State::of_gauge(value(Gauge::RolloutState))?,
         stage: value(Gauge::RolloutStage),

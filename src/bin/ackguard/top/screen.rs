@@ -400,8 +400,10 @@ fn state(report: &Report) -> Vec<(&'static str, String, Tone)> {
     let breakers = if breakers.is_empty() { "none".to_owned() } else { breakers.join(", ") };
     let fails = report.fleet_calls.iter().any(|(result, tally)| result != "ok" && is_moving(*tally));
     let mut evictions = named(&report.evictions);
-    if report.contention.total > 0 {
-        evictions.push_str(&format!("; contention {}", tally(report.contention)));
+    for (name, count) in [("contention", report.contention), ("lost writes", report.lost_writes)] {
+        if count.total > 0 {
+            evictions.push_str(&format!("; {name} {}", tally(count)));
+        }
     }
     vec![
         ("leases", leases, tone(is_moving(report.leases_expired))),
@@ -409,7 +411,7 @@ fn state(report: &Report) -> Vec<(&'static str, String, Tone)> {
         ("late acks", tally(*late_acks), if is_moving(*late_acks) { Tone::Bad } else { Tone::Plain }),
         ("breakers", breakers, breaker_tone),
         ("fleet calls", named(&report.fleet_calls), tone(fails)),
-        ("evictions", evictions, tone(any(&report.evictions) || is_moving(report.contention))),
+        ("evictions", evictions, tone(any(&report.evictions) || is_moving(report.contention + report.lost_writes))),
         ("undecidable", named(&report.undecidable), tone(any(&report.undecidable))),
     ]
 }

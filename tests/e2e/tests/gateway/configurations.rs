@@ -106,7 +106,7 @@ async fn a_new_policy_takes_effect_and_a_broken_one_leaves_the_old_in_force() {
     await_policy(&gateway, "fourth").await;
     check_guarded(&gateway, "13000", "fourth").await;
     for (result, count) in [("accepted", 3), ("refused", 1)] {
-        let counted = gateway.count(&format!("ackguard_policy_reloads_total.result.{result}")).await;
+        let counted = gateway.count(&format!("ackguard_policy_reloads_total;result={result}")).await;
         assert_eq!(counted, count, "{result}: each policy once, whatever the number of workers");
     }
     gateway.end().await;

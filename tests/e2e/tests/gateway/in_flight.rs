@@ -185,12 +185,12 @@ async fn what_one_worker_delivers_another_counts_and_takes_back() {
         assert_eq!(stand.pull(1).await.head.status(), 429);
         assert_eq!(stand.in_flight().await, 10);
 
-        assert_eq!(stand.count("ackguard_limited_total.limit.max_in_flight").await, 4);
-        let violations = "ackguard_violations_total.dialect.tmq.field.max_in_flight.kind.long.action";
+        assert_eq!(stand.count("ackguard_limited_total;limit=max_in_flight").await, 4);
+        let violations = "ackguard_violations_total;dialect=tmq;field=max_in_flight;kind=long;action";
         for (action, count) in [("clamp", 2), ("default", 1), ("reject", 4)] {
-            assert_eq!(stand.count(&format!("{violations}.{action}")).await, count, "{action}");
+            assert_eq!(stand.count(&format!("{violations}={action};rule=defaults")).await, count, "{action}");
         }
-        assert_eq!(stand.count("ackguard_evictions_total.table.leases").await, 0);
+        assert_eq!(stand.count("ackguard_evictions_total;table=leases").await, 0);
         stand.finish();
     }
 }
@@ -212,7 +212,7 @@ async fn a_client_that_leaves_in_the_middle_of_a_pull_takes_nothing_with_it() {
         let stand = Stand::start(mode, 0, 20_000, 4).await;
         let mut waiting = Http1Client::open(stand.envoy.guarded()).await;
         waiting.send(&stand.request("pull", r#"{"maxMessages":4,"waitMs":60000}"#)).await;
-        let passed = "wasmcustom.ackguard_requests_total.dialect.tmq.operation.pull.decision.pass";
+        let passed = "wasmcustom.ackguard_requests_total;dialect=tmq;operation=pull;decision=pass";
         stand.envoy.stat_reaches(passed, 1).await.expect("the pull goes on");
         assert_eq!(stand.pull(1).await.head.status(), 429, "all is set aside");
         drop(waiting);
@@ -264,12 +264,12 @@ async fn pulls_of_many_connections_at_once_never_pass_the_bound() {
     }
     let most = consumers.join_all().await.into_iter().max().expect("consumers");
     assert!(most <= BOUND, "{most} held");
-    assert!(in_flight > 0 && stand.count("ackguard_limited_total.limit.max_in_flight").await > 0);
+    assert!(in_flight > 0 && stand.count("ackguard_limited_total;limit=max_in_flight").await > 0);
     assert_eq!(stand.in_flight().await, 0);
     stand.publish(BOUND as usize).await;
     assert_eq!(receipts(&stand.pull(1_000).await).len(), BOUND as usize, "nothing leaked");
     assert!(stand.accepted().await.iter().all(|accepted| *accepted > 0), "every worker took part");
-    assert_eq!(stand.count("ackguard_evictions_total.table.leases").await, 0);
+    assert_eq!(stand.count("ackguard_evictions_total;table=leases").await, 0);
     stand.finish();
 }
 
@@ -315,9 +315,9 @@ async fn a_policy_that_only_watches_counts_what_it_would_do() {
                 assert_eq!((response.head.status(), response.header("x-ackguard")), (200, None));
                 assert!(gateway.upstream.take().await.text().contains(r#""maxMessages":3"#));
             }
-            assert_eq!(gateway.count("ackguard_shadow_limited_total.limit.max_in_flight").await, 1);
+            assert_eq!(gateway.count("ackguard_shadow_limited_total;limit=max_in_flight").await, 1);
             for (decision, count) in [("pass", 1), ("would_edit", 1), ("would_reject", 1)] {
-                let name = format!("ackguard_requests_total.dialect.tmq.operation.pull.decision.{decision}");
+                let name = format!("ackguard_requests_total;dialect=tmq;operation=pull;decision={decision}");
                 assert_eq!(gateway.count(&name).await, count, "{decision}");
             }
             let line = "ackguard: shadow: pull: reject; limit=max_in_flight; policy=1";
@@ -389,7 +389,7 @@ async fn an_answer_that_cannot_be_read_passes_is_counted_and_holds_nothing() {
                 assert_eq!((response.head.status(), &*response.body), (200, &b"\x1f\x8b\x08\x00"[..]));
                 gateway.upstream.take().await;
             }
-            assert_eq!(gateway.count("ackguard_evictions_total.table.leases").await, 3);
+            assert_eq!(gateway.count("ackguard_evictions_total;table=leases").await, 3);
         },
     )
     .await;

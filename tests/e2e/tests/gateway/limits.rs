@@ -59,7 +59,7 @@ async fn a_body_over_the_limit_is_refused_and_the_limit_is_named() {
             client.send(&head).await;
             check_refusal("by the head alone", &client.response().await, &too_large(10_000_000_000));
 
-            let counted = gateway.count("ackguard_undecidable_total.dialect.tmq.reason.too_large").await;
+            let counted = gateway.count("ackguard_undecidable_total;dialect=tmq;reason=too_large").await;
             assert_eq!(counted, 3);
         },
     )

@@ -39,7 +39,7 @@ async fn what_needs_no_reading_arrives_as_it_came() {
             }
             for operation in ["publish", "ack", "reject", "manage"] {
                 let expected = requests.iter().filter(|(kind, _)| *kind == operation).count() as u64;
-                let name = format!("ackguard_requests_total.dialect.tmq.operation.{operation}.decision.pass");
+                let name = format!("ackguard_requests_total;dialect=tmq;operation={operation};decision=pass");
                 assert_eq!(gateway.count(&name).await, expected, "{operation}");
             }
         },

@@ -74,9 +74,9 @@ async fn who_is_over_a_limit_is_told_in_the_dialects_form_when_to_come_back() {
         assert!(passes(gateway, &publish("app-2", "orders", 1)).await);
         let ack = Request::consumer("g", "ack").header("x-dingtalk-mq-appkey", "app-1").body("{\"receipts\":[]}");
         assert!(passes(gateway, &ack).await);
-        assert_eq!(gateway.count("ackguard_limited_total.limit.publish-per-tenant").await, 1);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=publish-per-tenant").await, 1);
         let count =
-            |decision: &str| format!("ackguard_requests_total.dialect.tmq.operation.publish.decision.{decision}");
+            |decision: &str| format!("ackguard_requests_total;dialect=tmq;operation=publish;decision={decision}");
         assert_eq!(gateway.count(&count("pass")).await, 4);
         assert_eq!(gateway.count(&count("reject")).await, 1);
     })
@@ -126,8 +126,8 @@ async fn all_limits_must_agree_and_none_is_charged_when_one_does_not() {
             1,
             "what the refused ones left of the wide one"
         );
-        assert_eq!(gateway.count("ackguard_limited_total.limit.narrow").await, 8);
-        assert_eq!(gateway.count("ackguard_limited_total.limit.wide").await, 2);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=narrow").await, 8);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=wide").await, 2);
     })
     .await;
 }
@@ -140,10 +140,10 @@ async fn a_limit_in_shadow_counts_and_logs_only() {
     ]);
     in_both_modes(with_limits(limits), async |gateway| {
         assert_eq!(passed_of(gateway, &publish("a", "orders", 1), 6).await, 4);
-        assert_eq!(gateway.count("ackguard_shadow_limited_total.limit.tried").await, 2);
-        assert_eq!(gateway.count("ackguard_limited_total.limit.held").await, 2);
+        assert_eq!(gateway.count("ackguard_shadow_limited_total;limit=tried").await, 2);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=held").await, 2);
         let count = |decision: &str| {
-            format!("ackguard_shadow_requests_total.scope.limit.dialect.tmq.operation.publish.decision.{decision}")
+            format!("ackguard_shadow_requests_total;scope=limit;dialect=tmq;operation=publish;decision={decision}")
         };
         assert_eq!(gateway.count(&count("pass")).await, 2);
         assert_eq!(gateway.count(&count("would_reject")).await, 2);
@@ -187,7 +187,7 @@ async fn a_body_that_cannot_be_counted_is_as_undecidable_as_any() {
             assert_eq!(response.head.status(), 400, "{body}: {response:?}");
             assert!(response.text().contains(message), "{body}: {response:?}");
         }
-        assert_eq!(gateway.count("ackguard_limited_total.limit.messages").await, 0);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=messages").await, 0);
     })
     .await;
 }
@@ -251,7 +251,7 @@ async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
             }
         }
         assert!(passed > 0);
-        assert!(gateway.count("ackguard_evictions_total.table.limits").await > 0);
+        assert!(gateway.count("ackguard_evictions_total;table=limits").await > 0);
         assert_eq!(passed_of(gateway, &victim, 2).await, 0);
     })
     .await;
@@ -335,8 +335,8 @@ async fn a_pull_costs_what_it_brings() {
         // The answer has more than 100 bytes, so the same tenant pulls no more, whatever its group.
         assert!(!passes(gateway, &pull("h", "a")).await);
         assert!(passes(gateway, &pull("h", "d")).await);
-        assert_eq!(gateway.count("ackguard_limited_total.limit.messages").await, 1);
-        assert_eq!(gateway.count("ackguard_limited_total.limit.bytes").await, 1);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=messages").await, 1);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=bytes").await, 1);
     })
     .await;
 }

@@ -83,11 +83,11 @@ async fn send_acks(gateway: &Gateway, tenant: &str, receipt: &str, count: usize)
 }
 
 async fn transitions(gateway: &Gateway, to: &str) -> u64 {
-    gateway.count(&format!("ackguard_rollout_transitions_total.to.{to}")).await
+    gateway.count(&format!("ackguard_rollout_transitions_total;to={to}")).await
 }
 
 async fn await_transition(gateway: &Gateway, to: &str) {
-    let name = format!("wasmcustom.ackguard_rollout_transitions_total.to.{to}");
+    let name = format!("wasmcustom.ackguard_rollout_transitions_total;to={to}");
     gateway.envoy.stat_reaches(&name, 1).await.expect("a step of the roll-out");
 }
 
@@ -232,7 +232,7 @@ async fn a_reload_of_the_same_candidate_goes_on_where_it_was() {
         deliver(&gateway, &with(&long).edit_policy(|policy| policy["version"] = version.into())).await;
         assert_eq!(versions(&gateway, "other").await, ["2"], "nobody goes back at a reload");
     }
-    assert_eq!(gateway.count("ackguard_policy_reloads_total.result.accepted").await, 4);
+    assert_eq!(gateway.count("ackguard_policy_reloads_total;result=accepted").await, 4);
     assert_eq!(transitions(&gateway, "started").await, 1);
     gateway.end().await;
 }
@@ -248,11 +248,11 @@ async fn a_stage_in_shadow_counts_what_the_candidate_would_do_and_changes_nothin
     let told = "clamp; field=ackTimeout; from=0; to=10000; rule=defaults; policy=1";
     assert_eq!(response.header("x-ackguard").as_deref(), Some(told));
     assert!(gateway.upstream.take().await.text().contains(r#""ackTimeout":10000"#));
-    let labels = "dialect.tmq.operation.subscribe.decision";
+    let labels = "dialect=tmq;operation=subscribe;decision";
     for (name, count) in [
-        (format!("ackguard_requests_total.{labels}.edit"), 1),
-        (format!("ackguard_shadow_requests_total.scope.rollout.{labels}.would_reject"), 1),
-        (format!("ackguard_candidate_requests_total.{labels}.reject"), 0),
+        (format!("ackguard_requests_total;{labels}=edit"), 1),
+        (format!("ackguard_shadow_requests_total;scope=rollout;{labels}=would_reject"), 1),
+        (format!("ackguard_candidate_requests_total;{labels}=reject"), 0),
     ] {
         assert_eq!(gateway.count(&name).await, count, "{name}");
     }

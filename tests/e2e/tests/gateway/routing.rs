@@ -72,7 +72,7 @@ async fn what_the_protocol_does_not_define_passes_untouched_and_is_counted() {
                 let received = gateway.upstream.take().await;
                 e2e::case::check_identical(path, &received, &gateway.reference(&request).await);
             }
-            let counted = gateway.count("ackguard_requests_total.dialect.tmq.operation.unknown.decision.pass").await;
+            let counted = gateway.count("ackguard_requests_total;dialect=tmq;operation=unknown;decision=pass").await;
             assert_eq!(counted, unknown.len() as u64);
         },
     )

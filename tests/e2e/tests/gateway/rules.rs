@@ -167,7 +167,7 @@ async fn a_consumer_that_cannot_be_remembered_is_counted() {
             let (request, body) = subscribe("g", "stock");
             gateway.guarded(&request.body(&body)).await;
             gateway.upstream.take().await;
-            assert_eq!(gateway.count("ackguard_evictions_total.table.subscriptions").await, 1);
+            assert_eq!(gateway.count("ackguard_evictions_total;table=subscriptions").await, 1);
         },
     )
     .await;

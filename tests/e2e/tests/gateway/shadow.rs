@@ -39,7 +39,7 @@ async fn what_would_be_done_is_counted_and_logged_and_not_done() {
             assert_eq!(gateway.upstream.take().await.body, large.as_bytes());
 
             let count = async |operation: &str, decision: &str| {
-                let name = format!("ackguard_requests_total.dialect.tmq.operation.{operation}.decision.{decision}");
+                let name = format!("ackguard_requests_total;dialect=tmq;operation={operation};decision={decision}");
                 gateway.count(&name).await
             };
             assert_eq!(count("subscribe", "would_edit").await, 1);
@@ -49,7 +49,8 @@ async fn what_would_be_done_is_counted_and_logged_and_not_done() {
             for done in ["edit", "reject"] {
                 assert_eq!(count("subscribe", done).await, 0, "{done}");
             }
-            let violation = "ackguard_violations_total.dialect.tmq.field.ack_timeout.kind.zero.action.clamp";
+            let violation =
+                "ackguard_violations_total;dialect=tmq;field=ack_timeout;kind=zero;action=clamp;rule=defaults";
             assert_eq!(gateway.count(violation).await, 2);
             for line in [
                 "ackguard: shadow: subscribe: clamp; field=ackTimeout; from=0; to=10000; rule=defaults; policy=1",
@@ -78,7 +79,7 @@ async fn many_violations_write_few_lines_and_are_all_counted() {
         gateway.upstream.take().await;
     }
     let seconds = began.elapsed().as_secs() + 2;
-    let counted = "ackguard_requests_total.dialect.tmq.operation.subscribe.decision.would_edit";
+    let counted = "ackguard_requests_total;dialect=tmq;operation=subscribe;decision=would_edit";
     assert_eq!(gateway.count(counted).await, REQUESTS);
     let lines = gateway.envoy.log().lines().filter(|line| line.contains("ackguard: shadow: ")).count() as u64;
     // One connection is on one worker, which writes ten lines a second.
@@ -101,14 +102,14 @@ async fn a_rule_in_shadow_is_counted_beside_the_one_that_decides() {
             assert_eq!(response.header("x-ackguard").as_deref(), Some(told));
             let edited = r#"{"topic":"orders","ackTimeout":12000,"deadLetterTopic":"d"}"#;
             assert_eq!(gateway.upstream.take().await.text(), edited);
-            let labels = "dialect.tmq.operation.subscribe.decision";
-            let violation = "dialect.tmq.field.ack_timeout.kind.zero.action";
+            let labels = "dialect=tmq;operation=subscribe;decision";
+            let violation = "dialect=tmq;field=ack_timeout;kind=zero;action";
             for (name, count) in [
-                (format!("ackguard_requests_total.{labels}.edit"), 1),
-                (format!("ackguard_requests_total.{labels}.reject"), 0),
-                (format!("ackguard_violations_total.{violation}.clamp"), 1),
-                (format!("ackguard_shadow_requests_total.scope.rule.{labels}.would_reject"), 1),
-                (format!("ackguard_shadow_violations_total.scope.rule.{violation}.reject"), 1),
+                (format!("ackguard_requests_total;{labels}=edit"), 1),
+                (format!("ackguard_requests_total;{labels}=reject"), 0),
+                (format!("ackguard_violations_total;{violation}=clamp;rule=wide"), 1),
+                (format!("ackguard_shadow_requests_total;scope=rule;{labels}=would_reject"), 1),
+                (format!("ackguard_shadow_violations_total;scope=rule;{violation}=reject;rule=strict"), 1),
             ] {
                 assert_eq!(gateway.count(&name).await, count, "{name}");
             }

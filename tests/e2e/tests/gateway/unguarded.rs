@@ -67,7 +67,7 @@ async fn every_method_and_form_of_body_arrives_as_it_came() {
             }
             let counters = gateway.envoy.stats("wasmcustom").await.expect("Envoy's admin");
             let names: Vec<&str> = counters.keys().map(String::as_str).collect();
-            let reloads = "wasmcustom.ackguard_policy_reloads_total.result.accepted";
+            let reloads = "wasmcustom.ackguard_policy_reloads_total;result=accepted";
             assert_eq!(names, [reloads], "traffic that no dialect reads is not counted");
         },
     )

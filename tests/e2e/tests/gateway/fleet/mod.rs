@@ -77,8 +77,8 @@ async fn one_call_asks_for_all_limits_and_each_costs_what_it_says() {
         assert!(!passes(&gateway, "b", 1).await, "the sixth request");
         assert_eq!(service.calls(), 9);
         assert_eq!(results(&gateway).await, [7, 2, 0, 0, 0]);
-        assert_eq!(gateway.count("ackguard_limited_total.limit.messages").await, 1);
-        assert_eq!(gateway.count("ackguard_limited_total.limit.requests").await, 1);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=messages").await, 1);
+        assert_eq!(gateway.count("ackguard_limited_total;limit=requests").await, 1);
         // More than the limit ever lets through: no waiting helps.
         let response = gateway.guarded(&publish("c", 21)).await;
         assert_eq!((response.head.status(), response.header("retry-after")), (413, None), "{response:?}");
@@ -98,7 +98,7 @@ async fn what_the_service_refuses_costs_the_local_limits_nothing_and_what_they_r
         passed.push(passes(&gateway, tenant, 1).await);
     }
     assert_eq!(passed, [true, true, false, false, true, true, false, true, false]);
-    assert_eq!(gateway.count("ackguard_limited_total.limit.here").await, 1);
+    assert_eq!(gateway.count("ackguard_limited_total;limit=here").await, 1);
     assert_eq!(service.calls(), 8, "what is refused here is not asked about there");
     gateway.finish().await;
 }
@@ -144,7 +144,7 @@ async fn a_limit_in_shadow_is_asked_and_counted_only() {
     }
     assert_eq!(service.calls(), 3);
     assert_eq!(results(&gateway).await, [1, 2, 0, 0, 0]);
-    assert_eq!(gateway.count("ackguard_shadow_limited_total.limit.tried").await, 2);
+    assert_eq!(gateway.count("ackguard_shadow_limited_total;limit=tried").await, 2);
     let line = "ackguard: shadow limit: publish: reject; limit=tried; policy=1";
     let log = gateway.envoy.log();
     assert_eq!(log.lines().filter(|found| found.contains(line)).count(), 2, "{log}");

@@ -103,7 +103,7 @@ pub(super) async fn went_on(gateway: &Gateway, response: &Message) -> bool {
 pub(super) async fn results(gateway: &Gateway) -> [u64; 5] {
     let mut counts = [0; 5];
     for (count, result) in counts.iter_mut().zip(RESULTS) {
-        *count = gateway.count(&format!("ackguard_fleet_calls_total.result.{result}")).await;
+        *count = gateway.count(&format!("ackguard_fleet_calls_total;result={result}")).await;
     }
     counts
 }

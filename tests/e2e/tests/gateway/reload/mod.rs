@@ -56,7 +56,7 @@ async fn a_policy_changes_a_thousand_times_under_load_and_no_request_fails() {
     let (size, now) = (size.expect("Envoy runs"), stand.gateway.envoy.resident_bytes().expect("Envoy runs"));
     assert!(now < size + GROWTH, "{size} bytes after {WARM_UP} renames, {now} after {RENAMES}");
     assert_eq!(stand.gateway.stat(REJECTED).await, refused as u64);
-    let counted = async |result| stand.gateway.count(&format!("ackguard_policy_reloads_total.result.{result}")).await;
+    let counted = async |result| stand.gateway.count(&format!("ackguard_policy_reloads_total;result={result}")).await;
     assert_eq!((counted("accepted").await, counted("refused").await), (stand.version, refused as u64));
     check_faults(&stand, refused).await;
     println!("{RENAMES} renames, {refused} of them refused; {} MiB, then {} MiB", size >> 20, now >> 20);

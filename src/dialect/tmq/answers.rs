@@ -1,5 +1,6 @@
-//! What answers say of leases: which a pull brought, which are over, which go on.
+//! What answers say of messages and of their leases: which a pull brought, which are over, which go on.
 
+use crate::dialect::Tally;
 use crate::json::{Event, Malformed, Scalar, Stream, Wanted, text};
 use crate::operation::{LeaseChange, Millis, Receipt};
 
@@ -11,13 +12,15 @@ const fn each(list: &'static str) -> Wanted {
     Wanted { list, field: None }
 }
 
-/// Where leases stand in answers. A receipt that failed is of a lease that is gone: the broker knows no other fault of
+/// Where that stands in answers. A receipt that failed is of a lease that is gone: the broker knows no other fault of
 /// one that it gave out.
-const WANTED: [Wanted; 9] = [
+const WANTED: [Wanted; 11] = [
     of("messages", "receipt"),
     of("messages", "ackTimeout"),
     of("messages", "deliveredAt"),
     of("messages", "ackDeadline"),
+    of("messages", "reconsumeTimes"),
+    of("messages", "maxReconsumeTimes"),
     of("extended", "receipt"),
     of("extended", "ackDeadline"),
     of("failed", "receipt"),
@@ -25,12 +28,12 @@ const WANTED: [Wanted; 9] = [
     each("rejected"),
 ];
 
-/// Reads the leases in an answer; see [`LeaseReader`](crate::dialect::LeaseReader).
+/// Reads an answer; see [`AnswerReader`](crate::dialect::AnswerReader).
 #[derive(Debug)]
-pub struct LeaseReader {
+pub struct AnswerReader {
     stream: Stream,
     element: Element,
-    delivered: u64,
+    tally: Tally,
 }
 
 /// What was read of an element so far.
@@ -41,25 +44,27 @@ struct Element {
     ack_timeout: Option<i64>,
     delivered_at: Option<i64>,
     ack_deadline: Option<i64>,
+    attempts: Option<i64>,
+    most_attempts: Option<i64>,
 }
 
-impl Default for LeaseReader {
+impl Default for AnswerReader {
     fn default() -> Self {
-        LeaseReader { stream: Stream::new(&WANTED), element: Element::default(), delivered: 0 }
+        AnswerReader { stream: Stream::new(&WANTED), element: Element::default(), tally: Tally::default() }
     }
 }
 
-impl LeaseReader {
+impl AnswerReader {
     /// Takes the next piece of the answer.
     ///
     /// # Errors
     /// Where it cannot be read.
     pub fn push(&mut self, piece: &[u8], told: &mut impl FnMut(LeaseChange)) -> Result<(), Malformed> {
-        let LeaseReader { stream, element, delivered } = self;
+        let AnswerReader { stream, element, tally } = self;
         stream.push(piece, &mut |event| match event {
-            Event::Found(index, scalar) => element.take(index, scalar, told),
+            Event::Found(index, scalar) => element.take(index, scalar, tally, told),
             Event::Ended => {
-                *delivered += u64::from(element.delivered.is_some());
+                element.count(tally);
                 if let Some(change) = std::mem::take(element).change() {
                     told(change);
                 }
@@ -67,9 +72,9 @@ impl LeaseReader {
         })
     }
 
-    /// How many messages it has brought so far.
-    pub fn delivered(&self) -> u64 {
-        self.delivered
+    /// What it has told so far, in numbers.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// Checks that the answer is whole.
@@ -82,7 +87,7 @@ impl LeaseReader {
 }
 
 impl Element {
-    fn take(&mut self, index: usize, scalar: Scalar<'_>, told: &mut impl FnMut(LeaseChange)) {
+    fn take(&mut self, index: usize, scalar: Scalar<'_>, tally: &mut Tally, told: &mut impl FnMut(LeaseChange)) {
         let receipt = match scalar {
             Scalar::Text(text) => Some(Receipt::of(text)),
             Scalar::Number(_) => None,
@@ -95,14 +100,28 @@ impl Element {
             0 => self.delivered = receipt,
             1 => self.ack_timeout = number,
             2 => self.delivered_at = number,
-            3 | 5 => self.ack_deadline = number,
-            4 => self.extended = receipt,
+            3 | 7 => self.ack_deadline = number,
+            4 => self.attempts = number,
+            5 => self.most_attempts = number,
+            6 => self.extended = receipt,
             _ => {
                 if let Some(receipt) = receipt {
+                    tally.refused += u64::from(index == 8);
                     told(LeaseChange::Ended { receipt });
                 }
             }
         }
+    }
+
+    /// Counts the message that it was, if it was one.
+    fn count(&self, tally: &mut Tally) {
+        if self.delivered.is_none() {
+            return;
+        }
+        tally.delivered += 1;
+        tally.redelivered += u64::from(self.attempts.is_some_and(|attempts| attempts > 0));
+        let is_last = self.attempts.zip(self.most_attempts).is_some_and(|(attempts, most)| attempts >= most);
+        tally.last += u64::from(is_last);
     }
 
     fn change(self) -> Option<LeaseChange> {
@@ -130,7 +149,7 @@ mod tests {
     /// What an answer tells, one byte at a time; none where it cannot be read.
     fn told(answer: &str) -> Option<Vec<LeaseChange>> {
         let mut changes = Vec::new();
-        let mut reader = LeaseReader::default();
+        let mut reader = AnswerReader::default();
         for byte in answer.as_bytes() {
             reader.push(&[*byte], &mut |change| changes.push(change)).ok()?;
         }
@@ -180,6 +199,29 @@ mod tests {
             (r#"{"code":"Unavailable"}"#, vec![]),
         ] {
             assert_eq!(told(answer), Some(expected), "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_answer_tells_how_many_it_brings_and_how_often_they_came_before() {
+        let message = |attempts: &str| format!(r#"{{"receipt":"r",{attempts}"body":"{{\"reconsumeTimes\":9}}"}}"#);
+        let pulled = |messages: &[String]| format!(r#"{{"messages":[{}]}}"#, messages.join(","));
+        let first = message(r#""reconsumeTimes":0,"maxReconsumeTimes":3,"#);
+        let second = message(r#""reconsumeTimes":1,"maxReconsumeTimes":3,"#);
+        let last = message(r#""maxReconsumeTimes":3,"reconsumeTimes":3,"#);
+        let only = message(r#""reconsumeTimes":0,"maxReconsumeTimes":0,"#);
+        for (answer, tally) in [
+            (pulled(&[]), Tally::default()),
+            (pulled(&[message("")]), Tally { delivered: 1, ..Tally::default() }),
+            (pulled(&[first, second, last, only]), Tally { delivered: 4, redelivered: 2, last: 2, refused: 0 }),
+            (
+                r#"{"acked":["a"],"failed":[{"receipt":"b","code":"ReceiptExpired"},{"code":"x"}]}"#.to_owned(),
+                Tally { refused: 1, ..Tally::default() },
+            ),
+        ] {
+            let mut reader = AnswerReader::default();
+            reader.push(answer.as_bytes(), &mut |_| {}).expect("JSON");
+            assert_eq!(reader.tally(), tally, "{answer}");
         }
     }
 

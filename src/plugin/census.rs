@@ -1,0 +1,117 @@
+//! The gauges that tell of the whole Envoy. Once a second one of the workers, whichever comes first, looks at what all of
+//! them share, and sets them: so they are right whoever else lives or dies, and cost the requests nothing.
+
+use std::cell::Cell;
+
+use crate::circuit_breaker::Condition;
+use crate::lease;
+use crate::policy::Policy;
+use crate::policy::limit::Reach;
+use crate::shared_memory::SharedMemory as _;
+use crate::telemetry::{Counter, Gauge};
+
+use super::fleet;
+use super::host::Host;
+
+/// When the last census was, in Unix milliseconds, and how many expired leases were counted by then.
+const CENSUS: &str = "ackguard/census";
+/// The worst that a worker said of its breaker lately: when, in Unix milliseconds, what, and of which cluster.
+const BREAKER: &str = "ackguard/breaker";
+
+/// How often, in milliseconds.
+const PERIOD: u64 = 1_000;
+/// How long what a worker says of its breaker stands, in milliseconds: it says so again each second.
+const FRESH: u64 = 2 * PERIOD;
+
+thread_local! {
+    /// When this worker looks next whether a census is due.
+    static NEXT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Whether there is anything to tell under this policy.
+pub(super) fn is_needed(policy: &Policy) -> bool {
+    policy.bounds_leases() || cluster(policy).is_some()
+}
+
+/// Takes the census where it is due and no other worker has; each worker calls it at its ticks.
+pub(super) fn take(host: Host, policy: &Policy) {
+    if !is_needed(policy) {
+        return;
+    }
+    let now = host.now();
+    let next = NEXT.get();
+    // A clock that has stepped back makes it due.
+    if now < next && next - now <= PERIOD {
+        return;
+    }
+    NEXT.set(now + PERIOD);
+    if let Some(cluster) = cluster(policy) {
+        report(host, cluster, now);
+    }
+    let (bytes, version) = host.get(CENSUS);
+    let (last, counted) = (number(&bytes, 0), number(&bytes, 8));
+    // The workers' ticks are not in step, so that one may come just before its period is over.
+    if now.abs_diff(last) < PERIOD / 2 {
+        return;
+    }
+    let leases = policy.bounds_leases().then(|| lease::census(&host, now));
+    let expired = leases.map_or(counted, |leases| leases.expired);
+    if !host.set(CENSUS, &[now.to_le_bytes(), expired.to_le_bytes()].concat(), version) {
+        return;
+    }
+    if let Some(leases) = leases {
+        host.gauge(Gauge::Leases, leases.held);
+        host.count_more(Counter::LeasesExpired, expired.saturating_sub(counted));
+    }
+    if let Some(cluster) = cluster(policy) {
+        host.gauge(Gauge::Breaker { cluster: cluster.into() }, u64::from(worst(host, cluster, now)));
+    }
+}
+
+/// Sets what a policy before this one has told and this one does not to 0.
+pub(super) fn clear(host: Host, policy: &Policy) {
+    if !policy.bounds_leases() {
+        host.clear(&Gauge::Leases);
+    }
+}
+
+/// The cluster of the fleet's service, where a limit asks it.
+fn cluster(policy: &Policy) -> Option<&str> {
+    policy.limits().iter().find_map(|limit| match &limit.reach {
+        Reach::Fleet(service) => Some(&*service.cluster),
+        Reach::Local { .. } => None,
+    })
+}
+
+/// Says that this worker does not ask the service as it should.
+fn report(host: Host, cluster: &str, now: u64) {
+    let condition = fleet::condition(cluster, now);
+    if condition == Condition::Closed {
+        return;
+    }
+    let (bytes, version) = host.get(BREAKER);
+    if told(&bytes, cluster, now) <= condition.number() {
+        let record = [&now.to_le_bytes()[..], &[condition.number()], cluster.as_bytes()].concat();
+        // Where another worker says so at the same time, that is enough.
+        let _ = host.set(BREAKER, &record, version);
+    }
+}
+
+/// The worst condition that a worker told lately.
+fn worst(host: Host, cluster: &str, now: u64) -> u8 {
+    told(&host.get(BREAKER).0, cluster, now)
+}
+
+fn told(record: &[u8], cluster: &str, now: u64) -> u8 {
+    match record.get(8..) {
+        Some([condition, of @ ..]) if of == cluster.as_bytes() && now.abs_diff(number(record, 0)) <= FRESH => {
+            *condition
+        }
+        _ => Condition::Closed.number(),
+    }
+}
+
+/// The number at a place in a record; 0 where there is none.
+fn number(record: &[u8], at: usize) -> u64 {
+    record.get(at..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u64::from_le_bytes)
+}
