@@ -99,16 +99,17 @@ impl Terminal {
         Ended { status, raw }
     }
 
-    /// Sees that the terminal is as it was before the program.
+    /// Sees that the terminal is as it was before the program, as soon as all that it was sent is read.
     pub(super) fn is_given_back(&self) {
         let now = tcgetattr(&*self.pty).expect("its settings");
         let modes = |settings: &Termios| {
             (settings.input_modes, settings.output_modes, settings.control_modes, settings.local_modes)
         };
         assert_eq!(modes(&now), modes(&self.before));
-        let shown = self.shown.0.lock().expect("no panic");
-        let screen = shown.parser.screen();
-        assert_eq!((screen.alternate_screen(), screen.hide_cursor()), (false, false));
+        self.awaits("screen that was given back", |shown| {
+            let screen = shown.parser.screen();
+            (!screen.alternate_screen() && !screen.hide_cursor()).then_some(())
+        });
     }
 
     /// Waits until the program is asleep.
