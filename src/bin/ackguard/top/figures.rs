@@ -24,11 +24,11 @@ pub(super) fn total(total: u64) -> String {
     large(total)
 }
 
-/// Milliseconds.
+/// Milliseconds, of which the filter counts whole ones.
 pub(super) fn millis(millis: Option<f64>) -> String {
     match millis {
         None => UNKNOWN.to_owned(),
-        Some(millis) if millis < 9.95 => format!("{millis:.1}ms"),
+        Some(millis) if millis < 1.0 => "<1ms".to_owned(),
         Some(millis) if millis < 999.5 => format!("{millis:.0}ms"),
         Some(millis) if millis < 9_950.0 => format!("{:.1}s", millis / 1_000.0),
         Some(millis) => format!("{}s", large((millis / 1_000.0).round() as u64)),
@@ -86,8 +86,8 @@ mod tests {
         assert_eq!(rates.map(rate), ["–", "0", "<0.1", "0.1", "9.9", "10", "1235", "345k", "2.5M"]);
         let totals = [0, 999_999, 1_000_000, 1_999_999, 12_345_678_901, u64::MAX];
         assert_eq!(totals.map(total), ["0", "999999", "1.0M", "1.9M", "12.3G", "18446744T"]);
-        let durations = [None, Some(0.5), Some(9.96), Some(999.4), Some(999.6), Some(12_000.0)];
-        assert_eq!(durations.map(millis), ["–", "0.5ms", "10ms", "999ms", "1.0s", "12s"]);
+        let durations = [None, Some(0.5), Some(3.05), Some(9.96), Some(999.4), Some(999.6), Some(12_000.0)];
+        assert_eq!(durations.map(millis), ["–", "<1ms", "3ms", "10ms", "999ms", "1.0s", "12s"]);
         assert_eq!([0, 59, 61, 3_661, 90_000].map(age), ["0s", "59s", "1m 1s", "1h 1m", "1d 1h"]);
     }
 }

@@ -208,8 +208,11 @@ fn operations(track: &Track, durations: Durations) -> Vec<Operation> {
             if is_all {
                 operation.all += tally;
             }
-            let decision = DECISIONS.iter().zip(&mut operation.decisions);
-            for (_, sum) in decision.filter(|(decision, _)| decision.name() == series.label("decision")) {
+            // What passed beside a ruling in shadow is among those that passed already.
+            let columns = DECISIONS.iter().zip(&mut operation.decisions);
+            for (_, sum) in columns.filter(|(decision, _)| {
+                decision.name() == series.label("decision") && (is_all || **decision != Decision::Pass)
+            }) {
                 *sum += tally;
             }
         }
