@@ -58,7 +58,7 @@ crash: prerequisites ## Kill the broker under load, CYCLES=1000 times in each se
 	TMQ_CRASH_CYCLES=$(CYCLES) $(if $(SEED),TMQ_CRASH_SEED=$(SEED)) \
 		$(CARGO) test --package tmq-broker --test crash -- --nocapture
 
-fuzz: prerequisites ## Fuzz the policy parser and the T-MQ dialect for MINUTES=10: target/fuzz/
+fuzz: prerequisites ## Fuzz the policy parser, the T-MQ dialect and what is binary for MINUTES=10: target/fuzz/
 	@.make/fuzz.sh $$(($(MINUTES) * 60))
 
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/

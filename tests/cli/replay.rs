@@ -181,12 +181,14 @@ fn a_limit_by_client_takes_the_address_that_the_last_proxy_noted() {
         let request = json!({"headers": headers, "headers_received_time": time, "body": {"as_string": body}});
         format!("{}\n", json!({"http_buffered_trace": {"request": request}}))
     };
-    let capture = ["10.0.0.9, 10.0.0.1", "10.0.0.1", "10.0.0.2", "::1", "::2"].map(|addresses| from(addresses, "{}"));
+    // Of an IPv6 address its /64.
+    let addresses = ["10.0.0.9, 10.0.0.1", "10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"];
+    let capture = addresses.map(|addresses| from(addresses, "{}"));
     let file = file.to_str().expect("UTF-8");
     let report = run(command("replay", &["replay", file, "-", "--json"]), capture.concat().as_bytes()).json();
-    assert_eq!((&report["without_time"], &report["requests"]), (&json!(0), &json!(5)));
+    assert_eq!((&report["without_time"], &report["requests"]), (&json!(0), &json!(6)));
     let row = &report["policy"]["limits"][0];
-    assert_eq!((&row["pass"], &row["reject"]), (&json!(4), &json!(1)), "{row}");
+    assert_eq!((&row["pass"], &row["reject"]), (&json!(4), &json!(2)), "{row}");
 }
 
 /// What a recorder cut short is judged where its body counts for nothing, and told where it would count.

@@ -5,7 +5,7 @@
 //! - [`run`](mod@run) brings consumers and producers together until the broker's ledger is drained.
 //! - [`incident`] makes two runs, bare and guarded; [`result`] has their figures, [`verdict`] judges them.
 //! - [`bench`](mod@bench) measures the filter; [`steady`] is constant load on a gateway whose policy changes under it;
-//!   [`limits`] measures how exactly limits hold.
+//!   [`limits`] measures how exactly limits hold; [`measure`](mod@measure) is what both are made of.
 //! - [`traffic`](mod@traffic) goes on for ever, for whoever watches a gateway.
 //! - [`progress`], [`table`] and [`report`] show them: while they run, on the terminal, as a page; [`output`] writes
 //!   the files.
@@ -18,6 +18,7 @@ pub mod cpu;
 pub mod incident;
 pub mod latency;
 pub mod limits;
+pub mod measure;
 pub mod output;
 pub mod progress;
 pub mod report;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 #[test]
 fn what_cannot_be_done_is_named_and_has_its_exit_status() {
-    let cases: [(&[&str], i32, &str); 15] = [
+    let cases: [(&[&str], i32, &str); 17] = [
         (&[], 2, "Usage: tmq-load <COMMAND>"),
         (&["incident", "--messages", "0"], 2, "'--messages <MESSAGES>': 0 is not in 1.."),
         (&["incident", "--consumers", "1025"], 2, "1025 is not in 1..=1024"),
@@ -27,6 +27,12 @@ fn what_cannot_be_done_is_named_and_has_its_exit_status() {
         (&["traffic", "--gateway", "a:1", "--tenant", "a b"], 2, "'--tenant <TENANT>': expected printable ASCII"),
         (&["limits", "--seconds", "0"], 2, "'--seconds <SECONDS>': 0 is not in 1.."),
         (&["limits", "--only", "cold"], 2, "[possible values: hot_1, hot_2, hot_4,"),
+        (&["incident", "--otlp-share", "2"], 2, "'--otlp-share <SHARE>': 2 is not in 0..=1"),
+        (
+            &["incident", "--otlp", "collector"],
+            1,
+            "tmq-load: --otlp or OTEL_EXPORTER_OTLP_ENDPOINT: expected http://HOST:PORT",
+        ),
         (
             &["incident", "--work-min", "2s", "--work-max", "1s"],
             1,

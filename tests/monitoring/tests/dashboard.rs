@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use monitoring::{Dashboard, Rules, Runbooks, filled};
+use monitoring::{Dashboard, Rules, Runbooks, documented_metrics, filled, promql};
 use serde_json::{Value, json};
 
 #[test]
@@ -63,16 +63,20 @@ fn each_link_leads_to_a_runbook_and_each_alert_is_reached_from_a_panel() {
 }
 
 #[test]
-fn every_variable_is_defined_and_every_recorded_series_is_recorded() {
-    let (dashboard, rules) = (Dashboard::read(), Rules::read());
+fn every_variable_is_defined_and_every_metric_exists() {
+    let (dashboard, rules, documented) = (Dashboard::read(), Rules::read(), documented_metrics());
     let records: BTreeSet<&str> = rules.records().collect();
     let names: BTreeSet<&str> = dashboard.variables().iter().map(|variable| variable.name.as_str()).collect();
     assert_eq!(names, BTreeSet::from(["datasource", "job", "instance", "dialect", "broker", "runbooks"]));
     for panel in dashboard.charts() {
         for target in &panel.targets {
-            for name in monitoring::promql::metrics(&filled(&target.expr)) {
-                let recorded = !name.contains(':') || records.contains(name.as_str());
-                assert!(recorded, "{} asks for {name}, which no rule records", panel.title);
+            for name in promql::metrics(&filled(&target.expr)) {
+                // Envoy's and the broker's are held against the real ones: see the live test.
+                let exists = match name.starts_with("ackguard_") {
+                    true => documented.contains(promql::family(&name)),
+                    false => !name.contains(':') || records.contains(name.as_str()),
+                };
+                assert!(exists, "{} asks for {name}, which nobody counts", panel.title);
             }
         }
     }

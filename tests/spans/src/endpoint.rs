@@ -14,6 +14,16 @@ pub struct Endpoint(Uri);
 #[error("expected http://HOST:PORT, with neither a user nor a path")]
 pub struct NoEndpoint;
 
+impl Endpoint {
+    /// The endpoint that an option or a variable names, which may be absent or, as OpenTelemetry has it, empty.
+    ///
+    /// # Errors
+    /// Where it names something else.
+    pub fn given(text: Option<&str>) -> Result<Option<Self>, NoEndpoint> {
+        text.filter(|text| !text.is_empty()).map(str::parse).transpose()
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = NoEndpoint;
 
@@ -39,6 +49,13 @@ impl fmt::Display for Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn none_and_an_empty_one_are_no_endpoint_and_no_fault() {
+        assert_eq!(Endpoint::given(None), Ok(None));
+        assert_eq!(Endpoint::given(Some("")), Ok(None));
+        assert_eq!(Endpoint::given(Some("collector")), Err(NoEndpoint));
+    }
 
     #[test]
     fn an_endpoint_is_a_scheme_a_host_and_a_port() {

@@ -139,7 +139,7 @@ async fn broker(listen: SocketAddr) -> Broker {
 }
 
 async fn publish(client: &mut Http1Client) -> Message {
-    client.send(&Request::new("POST", "/tmq/v1/topics/orders/messages").body(r#"{"messages":[{"body":"m"}]}"#)).await;
+    client.send(&Request::publish("orders").body(r#"{"messages":[{"body":"m"}]}"#)).await;
     client.response().await
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use tmq_load::bench::{Machine, Options, Row, table, write};
+use tmq_load::bench::{Options, Row, table, write};
+use tmq_load::measure::Machine;
 
 /// The options of the benchmark.
 #[derive(Debug, clap::Args)]

@@ -117,7 +117,7 @@ struct Replayed {
 async fn replay_alone(args: &Args, options: IncidentOptions, spans: Option<&Spans>) -> anyhow::Result<Replayed> {
     let bootstrap = Bootstrap::load("static.yaml")?;
     let policy = serde_saphyr::to_string(&bootstrap.current_policy())?;
-    let (broker, envoy) = start(bootstrap, args.semantics, args.traced.of_broker()).await?;
+    let (broker, envoy) = start(bootstrap, args.semantics, args.traced.of_broker()?).await?;
     let endpoints = Endpoints { bare: envoy.bare(), guarded: envoy.guarded(), admin: broker.admin() };
     let processes = [Watched { name: "envoy", pid: envoy.pid() }, Watched { name: "broker", pid: broker.pid() }];
     Ok(Replayed { incident: replay(endpoints, options, &processes, spans).await?, policy: Some(policy) })

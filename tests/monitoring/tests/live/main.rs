@@ -8,8 +8,8 @@ mod traffic;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use monitoring::{Dashboard, Rules, Runbooks, filled, promql};
-use serde_json::Value;
+use monitoring::{Dashboard, Rules, Runbooks, documented_metrics, filled, promql};
+use serde_json::{Value, json};
 use stack::until;
 
 use crate::stand::Stand;
@@ -22,6 +22,23 @@ const FIRING: [&str; 5] = [
     "AckGuardPolicyRefused",
     "AckGuardLossBurnsBudget",
 ];
+
+/// Alerts that nothing here is a reason for.
+const SILENT: [&str; 9] = [
+    "AckGuardZeroAckTimeoutPassed",
+    "AckGuardNotScraped",
+    "AckGuardMetricsMissing",
+    "AckGuardBrokerNotScraped",
+    "AckGuardNoHealthyBroker",
+    "AckGuardFilterTrapped",
+    "AckGuardPoliciesDiffer",
+    "AckGuardRolloutRolledBack",
+    "AckGuardRolloutHeld",
+];
+
+/// Metrics of what needs a full table or many workers at one bucket, which a test of seconds cannot bring about for sure.
+const NOT_PROVOKED: [&str; 3] =
+    ["ackguard_evictions_total", "ackguard_limit_contention_total", "ackguard_limit_lost_writes_total"];
 
 /// How many samples of an answer are numbers.
 fn numbers(data: &Value) -> usize {
@@ -84,6 +101,15 @@ async fn rules_evaluate(stand: &Stand) {
         rules.iter().all(|rule| rule["health"] == "ok").then_some(())
     };
     until("an evaluation of every rule", evaluated).await.unwrap_or_else(|error| panic!("{error}"));
+    let silent = |alert: &str| SILENT.contains(&alert);
+    for (alert, rule) in Rules::read().alerts().filter(|(alert, _)| silent(alert)) {
+        // A loaded machine may keep a broker's first health check waiting, or a scrape: what counts is that it passes.
+        let is_silent = async || {
+            let data = stand.prometheus.query(&rule.expr).await.unwrap_or_else(|error| panic!("{error}"));
+            (data["result"] == json!([])).then_some(())
+        };
+        until(&format!("a moment without {alert}"), is_silent).await.unwrap_or_else(|error| panic!("{error}"));
+    }
     for alert in FIRING {
         let expression = format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}");
         let fires = async || {
@@ -94,8 +120,20 @@ async fn rules_evaluate(stand: &Stand) {
     }
 }
 
-/// What is not AckGuard's own is in no document of this repository: it must be there in fact.
+/// The documented metrics of the filter are there, so that no panel above showed the mere 0 of an expression whose metric is
+/// missing. Envoy's and the broker's are in no document of this repository: what is asked for must be there in fact.
 async fn metrics_exist(stand: &Stand) {
+    let quiet = BTreeSet::from(NOT_PROVOKED.map(str::to_owned));
+    for name in documented_metrics().difference(&quiet) {
+        let series = format!("{{__name__=~\"{name}(_bucket)?\"}}");
+        let counted = async || {
+            let data = stand.prometheus.query(&series).await.unwrap_or_else(|error| panic!("{error}"));
+            (numbers(&data) > 0).then_some(())
+        };
+        if let Err(timed_out) = until(name, counted).await {
+            panic!("{timed_out}\n{}", stand.statistics().await);
+        }
+    }
     let (rules, dashboard, runbooks) = (Rules::read(), Dashboard::read(), Runbooks::read());
     let of_rules = rules.rules.iter().map(|rule| rule.expr.clone());
     let of_panels = dashboard.charts().flat_map(|panel| &panel.targets).map(|target| filled(&target.expr));

@@ -29,6 +29,7 @@ impl Stand {
             .edit_policy(add_everything)
             .with(add_rate_limit_service);
         let envoy = Envoy::start(bootstrap.clone(), Workers(2)).await.unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(envoy.warnings(), [""; 0], "the gateway takes this policy");
         let folder = TempDir::with_prefix("ackguard-rules-").expect("a folder");
         let rules = folder.path().join("alerts.json");
         std::fs::write(&rules, Rules::read().each_second()).expect("a file");
@@ -77,7 +78,7 @@ fn add_everything(policy: &mut Value) {
     policy["defaults"]["max_attempts"]["min"] = 0.into();
     policy["defaults"]["max_in_flight"] = 10_000.into();
     policy["rules"] = json!([
-        { "name": "tried", "mode": "shadow", "match": { "tenant": "*" }, "ack_timeout": { "min": "20s" } },
+        { "name": "tried", "mode": "shadow", "match": { "tenant": "*" }, "ack_timeout": { "min": "20s", "default": "20s" } },
     ]);
     policy["limits"] = json!([
         { "name": "narrow", "operations": ["publish"], "key": ["tenant"], "rate": "20/s", "burst": 20 },

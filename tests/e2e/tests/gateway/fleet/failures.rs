@@ -184,7 +184,7 @@ async fn a_body_that_comes_while_the_service_is_asked_arrives_whole() {
         let service = service(&redis, json!([at_most(1_000, "publish")])).await;
         let gateway = asking(mode, &[service.address()], json!([fleet("publish", "reject")])).start().await;
         let pieces = ["{\"messages\":[", "{\"body\":\"x\"}", "]}"];
-        let request = Request::new("POST", "/tmq/v1/topics/orders/messages").header("x-dingtalk-mq-appkey", "a");
+        let request = Request::publish("orders").header("x-dingtalk-mq-appkey", "a");
         let whole = request.chunked_with_trailers(pieces.map(str::as_bytes), "x-trailer: t\r\n");
         let end = whole.windows(4).position(|found| found == b"\r\n\r\n").expect("the end of the head") + 4;
         let (head, body) = whole.split_at(end);
