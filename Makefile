@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm noop image envoy redis chromium prometheus build fmt lint test crash fuzz demo bench limits up down toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy redis chromium prometheus build fmt lint test crash fuzz demo bench limits up down compose-up compose-down compose-test toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,15 @@ up: build wasm envoy ## Start the broker and the gateways, and leave them runnin
 
 down: ## End what `make up` started
 	@if [ -x $(BUILT)/release/stack ]; then $(BUILT)/release/stack down; else echo 'No stack runs.'; fi
+
+compose-up: wasm ## Start the whole stack in containers: gateway, broker, consumers, Prometheus, Grafana, Jaeger
+	@.make/compose.sh up
+
+compose-down: ## End what `make compose-up` started, and remove its volumes
+	@.make/compose.sh down
+
+compose-test: build wasm ## The incident through the stack in containers; without a registry, as root on Debian, in stand-ins
+	@.make/compose.sh test
 
 toolchain-test: prerequisites ## Prove each of the three ways that `make wasm` finds its toolchain (some minutes, and the network)
 	@.make/toolchain-test.sh
