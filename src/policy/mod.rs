@@ -31,7 +31,7 @@ pub use pattern::Pattern;
 pub use problem::Problem;
 pub use rules::{Caller, Match, Rule, Rules};
 pub use traffic::{TenantSource, TrafficMatch};
-pub use units::{write_duration, write_rate};
+pub use units::{duration, write_duration, write_rate};
 
 use std::rc::Rc;
 

@@ -10,8 +10,8 @@ const PERIODS: [(&str, Millis); 3] = [("s", Millis(1_000)), ("m", Millis(60_000)
 /// The longest duration: a week. Every broker's longest lease is shorter (SQS 12 h, Azure Queue 7 d).
 pub(super) const MAX_DURATION: Millis = Millis(7 * 24 * 3_600_000);
 
-/// Reads a duration. `None` where it is none, or longer than [`MAX_DURATION`].
-pub(super) fn duration(text: &str) -> Option<Millis> {
+/// Reads a duration. `None` where it is none, or longer than a week.
+pub fn duration(text: &str) -> Option<Millis> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let factor = match unit {

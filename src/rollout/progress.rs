@@ -29,7 +29,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state; the number of each in the shared record and in the gauge is its place here.
+    /// Every state; the number of each in the shared record is its place here.
     pub const ALL: [State; 5] = [State::Fresh, State::Running, State::Held, State::Completed, State::RolledBack];
 
     /// The name in logs and at the command line.
@@ -43,7 +43,13 @@ impl State {
         }
     }
 
-    /// The number in the shared record and in the gauge.
+    /// The state that the gauge tells of; `None` where it is 0, as without a roll-out, or no state's.
+    pub fn of_gauge(value: u64) -> Option<State> {
+        let number = value.checked_sub(1)?;
+        State::ALL.into_iter().find(|state| u64::from(state.number()) == number)
+    }
+
+    /// The number in the shared record; that in the gauge is one more.
     pub fn number(self) -> u8 {
         match self {
             State::Fresh => 0,

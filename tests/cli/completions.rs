@@ -4,7 +4,8 @@ use std::process::Command;
 
 use crate::program::{ackguard, run};
 
-const COMMANDS: [&str; 7] = ["check", "explain", "replay", "render", "rollout", "schema", "completions"];
+const COMMANDS: [&str; 9] =
+    ["check", "explain", "replay", "render", "metrics", "rollout", "schema", "top", "completions"];
 
 #[test]
 fn every_shell_completes_every_command() {

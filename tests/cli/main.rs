@@ -9,3 +9,4 @@ mod program;
 mod render;
 mod replay;
 mod schema;
+mod top;

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::{check, completions, explain, metrics, render, replay, rollout, schema};
+use crate::{check, completions, explain, metrics, render, replay, rollout, schema, top};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Metrics(metrics::Args),
     /// Look after a roll-out in a running Envoy
     Rollout(rollout::Args),
+    /// Watch what the filter of a running Envoy does, each second
+    Top(top::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }

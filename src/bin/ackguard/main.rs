@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod admin;
 mod check;
 mod cli;
 mod completions;
@@ -17,6 +18,7 @@ mod replay;
 mod rollout;
 mod schema;
 mod source;
+mod top;
 
 use std::process::ExitCode;
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => schema::perform(&args),
         Command::Metrics(args) => metrics::perform(&args),
         Command::Rollout(args) => rollout::perform(&args),
+        Command::Top(args) => top::perform(&args),
         Command::Completions(args) => completions::perform(&args),
     }
 }

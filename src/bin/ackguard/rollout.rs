@@ -1,6 +1,5 @@
 //! `ackguard rollout status`: how far a roll-out has come, as a running Envoy tells it at its admin endpoint.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
@@ -14,12 +13,16 @@ use ackguard::rollout::{Acks, State};
 use ackguard::telemetry::Gauge;
 use serde_json::{Value, json};
 
+use crate::admin::{Admin, AdminArgs, Unanswered};
 use crate::document;
 use crate::output::{self, REFUSED, UNREAD, complain};
 use crate::source::Source;
 
 /// How long Envoy may take to answer. Its admin endpoint is served by the main thread, which may be busy with an update.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest dump of a configuration that is read, in bytes: it holds every listener and cluster.
+const MOST_DUMP: u64 = 256 << 20;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -44,9 +47,8 @@ Examples:
 
 Exit status: 0 when there is no roll-out or it goes on, 1 when it is held or was rolled back, 2 when Envoy gives no answer.")]
 struct Status {
-    /// Envoy's admin endpoint
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "ACKGUARD_ENVOY_ADMIN")]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -58,7 +60,7 @@ pub(crate) fn perform(args: &Args) -> ExitCode {
     let found = match ask(&args.admin) {
         Ok(found) => found,
         Err(why) => {
-            complain(Path::new(&args.admin), &why);
+            complain(Path::new(&args.admin.shown()), &why);
             return ExitCode::from(UNREAD);
         }
     };
@@ -87,20 +89,14 @@ struct Standing {
     rollout: Option<Rollout>,
 }
 
-fn ask(admin: &str) -> Result<Option<Standing>, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
-    let get = |path: &str| {
-        let url = format!("{}{path}", admin.trim_end_matches('/'));
-        let answer = agent.get(&url).call().map_err(|fault| format!("{path}: {fault}"))?;
-        // The dump of a configuration holds every listener and cluster.
-        answer.into_body().with_config().limit(256 << 20).read_to_string().map_err(|fault| format!("{path}: {fault}"))
-    };
-    let gauges = gauges(&get("/stats?format=json&filter=ackguard_rollout")?)?;
-    let value = |gauge: Gauge| gauges.get(&gauge.name()).copied().unwrap_or(0);
-    let Some(state) = value(Gauge::RolloutState).checked_sub(1).and_then(state) else {
+fn ask(args: &AdminArgs) -> Result<Option<Standing>, Unanswered> {
+    let admin = Admin::new(args, PATIENCE);
+    let gauges = admin.stats("ackguard_rollout")?;
+    let value = |gauge: Gauge| gauges.value(&gauge.name());
+    let Some(state) = State::of_gauge(value(Gauge::RolloutState)) else {
         return Ok(None);
     };
-    let dump = document::settle(Source::new("/config_dump".to_owned(), get("/config_dump")?));
+    let dump = document::settle(Source::new("/config_dump".to_owned(), admin.get("/config_dump", MOST_DUMP)?));
     let policy = document::read(&dump).ok().and_then(|document| Policy::compile(&document.node).ok());
     let candidate = value(Gauge::RolloutCandidate);
     let rollout = policy.and_then(|policy| policy.rollout).filter(|rollout| {
@@ -111,7 +107,7 @@ fn ask(admin: &str) -> Result<Option<Standing>, String> {
     Ok(Some(Standing {
         state,
         stage: value(Gauge::RolloutStage),
-        elapsed: Millis(i64::try_from(value(Gauge::RolloutElapsed) * 1_000).unwrap_or(i64::MAX)),
+        elapsed: Millis(i64::try_from(value(Gauge::RolloutElapsed).saturating_mul(1_000)).unwrap_or(i64::MAX)),
         acks: Acks {
             total: count(Gauge::RolloutAcks),
             failed: count(Gauge::RolloutAcksFailed),
@@ -119,21 +115,6 @@ fn ask(admin: &str) -> Result<Option<Standing>, String> {
         },
         rollout,
     }))
-}
-
-fn state(number: u64) -> Option<State> {
-    State::ALL.into_iter().find(|state| u64::from(state.number()) == number)
-}
-
-/// The filter's gauges by their names, without the prefix that Envoy gives them.
-fn gauges(stats: &str) -> Result<HashMap<String, u64>, String> {
-    let stats: Value = serde_json::from_str(stats).map_err(|fault| format!("/stats: not JSON: {fault}"))?;
-    let all = stats.get("stats").and_then(Value::as_array).ok_or("/stats: no list of stats")?;
-    let gauge = |stat: &Value| {
-        let name = stat.get("name")?.as_str()?.strip_prefix("wasmcustom.")?;
-        Some((name.to_owned(), stat.get("value")?.as_u64()?))
-    };
-    Ok(all.iter().filter_map(gauge).collect())
 }
 
 impl Standing {

@@ -107,7 +107,7 @@ async fn a_gateway_that_lets_everything_pass_does_not_show_the_incident() {
     assert_eq!(said, [format!("guarded: lost is {MESSAGES}, expected 0")]);
 
     let folder = tempfile::tempdir().unwrap();
-    let report = Report { incident: &incident, policy: "", deviations: &deviations };
+    let report = Report { incident: &incident, policy: None, deviations: &deviations };
     let written = output::write(&folder.path().join("demo"), &report).unwrap();
     let result: IncidentResult = serde_json::from_slice(&std::fs::read(&written.result).unwrap()).unwrap();
     assert_eq!(result, incident.result());

@@ -1,6 +1,7 @@
 //! JSON over kept-alive HTTP/1.1 connections. Knows nothing of the protocol's operations.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -28,7 +29,7 @@ const SYSTEM: &str = "tmq";
 pub(super) struct Http {
     pool: Pool<HttpConnector, Full<Bytes>>,
     address: SocketAddr,
-    tenant: &'static str,
+    tenant: Arc<str>,
     /// What traces the requests, if they are.
     pub(super) spans: Option<Spans>,
 }
@@ -46,12 +47,12 @@ pub(super) struct Answer {
 }
 
 impl Http {
-    pub(super) fn new(address: SocketAddr, tenant: &'static str) -> Self {
+    pub(super) fn new(address: SocketAddr, tenant: &str) -> Self {
         let mut connector = HttpConnector::new();
         // Requests are small and complete: waiting to fill a packet would be measured as the gateway's latency.
         connector.set_nodelay(true);
         let pool = Pool::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Self { pool, address, tenant, spans: None }
+        Self { pool, address, tenant: tenant.into(), spans: None }
     }
 
     pub(super) async fn get(&self, operation: &'static str, path: &str) -> Result<Answer, ClientError> {
@@ -104,7 +105,7 @@ impl Http {
         let mut request = Request::builder()
             .method(method)
             .uri(&url)
-            .header(APP_KEY, self.tenant)
+            .header(APP_KEY, &*self.tenant)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|source| no_answer(source.into()))?;
