@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm noop image envoy redis chromium build fmt lint test crash fuzz demo bench limits up down toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy redis chromium prometheus build fmt lint test crash fuzz demo bench limits up down compose-up compose-down compose-test toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ redis: ## Find a Redis server, or unpack Debian's into target/tools/, and print 
 chromium: ## Find a Chromium with its ChromeDriver, or unpack Debian's into target/tools/, and print their paths
 	@.make/chromium.sh
 
+prometheus: ## Find Prometheus with its promtool, or unpack Debian's into target/tools/, and print their paths
+	@.make/prometheus.sh
+
 build: prerequisites ## Build the command line, the broker, the load and the stack: target/release/
 	$(CARGO) build --release --bins --package ackguard --package tmq-broker --package tmq-load --package stack
 
@@ -46,7 +49,7 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	$(CARGO) clippy --package fuzz --features afl --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm noop envoy redis chromium ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, a minute of fuzzing
+test: lint wasm noop envoy redis chromium prometheus ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, alerts and dashboards in a real Prometheus, a minute of fuzzing
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 	@.make/fuzz.sh 60
@@ -55,7 +58,7 @@ crash: prerequisites ## Kill the broker under load, CYCLES=1000 times in each se
 	TMQ_CRASH_CYCLES=$(CYCLES) $(if $(SEED),TMQ_CRASH_SEED=$(SEED)) \
 		$(CARGO) test --package tmq-broker --test crash -- --nocapture
 
-fuzz: prerequisites ## Fuzz the policy parser and the T-MQ dialect for MINUTES=10: target/fuzz/
+fuzz: prerequisites ## Fuzz the policy parser, the T-MQ dialect and what is binary for MINUTES=10: target/fuzz/
 	@.make/fuzz.sh $$(($(MINUTES) * 60))
 
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
@@ -72,6 +75,15 @@ up: build wasm envoy ## Start the broker and the gateways, and leave them runnin
 
 down: ## End what `make up` started
 	@if [ -x $(BUILT)/release/stack ]; then $(BUILT)/release/stack down; else echo 'No stack runs.'; fi
+
+compose-up: wasm ## Start the whole stack in containers: gateway, broker, consumers, Prometheus, Grafana, Jaeger
+	@.make/compose.sh up
+
+compose-down: ## End what `make compose-up` started, and remove its volumes
+	@.make/compose.sh down
+
+compose-test: build wasm ## The incident through the stack in containers; without a registry, as root on Debian, in stand-ins
+	@.make/compose.sh test
 
 toolchain-test: prerequisites ## Prove each of the three ways that `make wasm` finds its toolchain (some minutes, and the network)
 	@.make/toolchain-test.sh

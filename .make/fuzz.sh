@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes what bytes from the outside reach, the policy parser and the T-MQ dialect, with AFL++, both at the same time,
-# for as many seconds as the first argument says. Fails on an input that breaks a law of tests/fuzz, or that never ends,
+# Fuzzes what bytes from the outside reach, the policy parser, the T-MQ dialect, and what is binary, with AFL++, all at the
+# same time, for as many seconds as the first argument says. Fails on an input that breaks a law of tests/fuzz, or that never ends,
 # and keeps and prints it. Progress goes to stderr.
 #
 # AFL++ comes with cargo-afl, whose package holds its sources: it needs a C compiler and nothing else, and the stable
@@ -11,7 +11,7 @@ source "$root/.make/report.sh"
 cd "$root"
 
 budget=${1:?the seconds to fuzz for}
-targets=(policy request)
+targets=(binary policy request)
 cargo=${CARGO:-cargo}
 release=$(sed -n '/^name = "afl"$/{n;s/^version = "\(.*\)"/\1/p;q}' Cargo.lock)
 # AFL++'s runtime goes with the compiler that it was built beside.

@@ -4,6 +4,7 @@
 //! itself, of what the others let through. Where the whole document only watches, the same is done, and what would have
 //! been refused goes on.
 
+use std::net::Ipv6Addr;
 use std::rc::Rc;
 
 use crate::http::Reply;
@@ -174,6 +175,23 @@ impl Judgement<'_> {
     }
 }
 
+/// The address that a request comes from, without its port: Envoy's `source.address`, which its own settings tell from
+/// `x-forwarded-for`. Of an IPv6 address the first 64 bits, such as `2001:db8::/64`: one client has the others to itself.
+/// Empty where it is not known.
+pub(super) fn client(property: &mut impl FnMut(&[String]) -> Option<Vec<u8>>) -> String {
+    let address = property(&["source".to_owned(), "address".to_owned()]).unwrap_or_default();
+    let address = String::from_utf8_lossy(&address);
+    let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
+    let host = host.trim_matches(['[', ']']);
+    match host.parse().map(|address: Ipv6Addr| (address.to_ipv4_mapped(), address.segments())) {
+        Ok((Some(mapped), _)) => mapped.to_string(),
+        Ok((None, [first, second, third, fourth, ..])) => {
+            format!("{}/64", Ipv6Addr::new(first, second, third, fourth, 0, 0, 0, 0))
+        }
+        Err(_) => host.to_owned(),
+    }
+}
+
 fn refusal(policy: &Policy, limit: &Limit, throttle: Throttle) -> Refusal {
     let quota = match &limit.reach {
         Reach::Local { rate, .. } => Some(Quota { rate: *rate, unit: limit.cost }),
@@ -187,4 +205,31 @@ pub(super) fn told(judgement: &Judgement<'_>, refusal: &Refusal) -> String {
     let Refusal::Throttled { policy, .. } = refusal else { return String::new() };
     let outcome = Outcome::Reject(refusal.clone());
     announce(&outcome, judgement.dialect, (&[], &crate::dialect::Layout::Unread), ("", policy)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_its_address_or_the_network_that_it_has_to_itself() {
+        for (address, expected) in [
+            ("10.1.2.3:4711", "10.1.2.3"),
+            ("[2001:db8::7]:4711", "2001:db8::/64"),
+            ("[2001:db8::ffff:0:0:9]:1", "2001:db8::/64"),
+            ("[2001:db8:1:2:3:4:5:6]:1", "2001:db8:1:2::/64"),
+            ("[::ffff:10.1.2.3]:1", "10.1.2.3"),
+            ("[::1]:1", "::/64"),
+            ("", ""),
+            ("/run/gateway.sock", "/run/gateway.sock"),
+            ("@abstract", "@abstract"),
+        ] {
+            let mut property = |path: &[String]| {
+                assert_eq!(path, ["source", "address"]);
+                Some(address.as_bytes().to_vec())
+            };
+            assert_eq!(client(&mut property), expected, "{address}");
+        }
+        assert_eq!(client(&mut |_| None), "");
+    }
 }

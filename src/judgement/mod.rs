@@ -56,7 +56,7 @@ pub struct Guarded {
     pub tenant: Tenant,
     /// The gateway's id of the request.
     pub request_id: Option<String>,
-    /// The address that it comes from, without its port, where a limit asks for it.
+    /// The address that it comes from, without its port, where a limit asks for it; of an IPv6 address its /64.
     pub client: String,
     /// Whether its body is read: for its settings, or because a limit counts what is in it.
     pub reads_body: bool,
@@ -93,7 +93,7 @@ where
     let counts_messages = counts(Cost::Messages);
     let reads_body = route.reads_body || counts_messages || (content_length.is_none() && counts(Cost::Bytes));
     let asks_client = limited_by(&|limit| limit.key.contains(&Key::Client));
-    let client = if asks_client { client(&mut property) } else { String::new() };
+    let client = if asks_client { limits::client(&mut property) } else { String::new() };
     let tenant = policy.tenant(head, property);
     let request_id = head.get("x-request-id").map(|id| String::from_utf8_lossy(id).into_owned());
     let is_grpc = head.is_grpc();
@@ -108,15 +108,6 @@ where
         content_length,
         is_grpc,
     })
-}
-
-/// The address that a request comes from, without its port: Envoy's `source.address`, which its own settings tell from
-/// `x-forwarded-for`. Empty where it is not known.
-fn client(property: &mut impl FnMut(&[String]) -> Option<Vec<u8>>) -> String {
-    let address = property(&["source".to_owned(), "address".to_owned()]).unwrap_or_default();
-    let address = String::from_utf8_lossy(&address);
-    let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
-    host.trim_matches(['[', ']']).to_owned()
 }
 
 /// Which rules a consumer is held to, where a roll-out is at the stage of this index.

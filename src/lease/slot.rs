@@ -115,7 +115,7 @@ impl Slot {
 
     /// The bytes of it at `now`, in Unix milliseconds.
     pub(super) fn write(&self, now: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.room());
+        let mut out = Vec::with_capacity(self.room().min(SLOT_BYTES));
         let left = |deadline: u64| u32::try_from(deadline.saturating_sub(now)).unwrap_or(u32::MAX).to_le_bytes();
         let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
         out.extend_from_slice(&self.sequence.to_le_bytes());

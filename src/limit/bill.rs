@@ -18,7 +18,7 @@ pub struct Facts<'a> {
     pub topic: Option<&'a Topic>,
     /// The consumer group, where the request names it.
     pub group: Option<&'a Group>,
-    /// The address that it comes from, without its port.
+    /// The address that it comes from, without its port; of an IPv6 address its /64.
     pub client: &'a str,
     /// How many messages or receipts are in it.
     pub messages: u64,

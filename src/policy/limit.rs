@@ -73,7 +73,7 @@ pub enum Key {
     Topic,
     /// The consumer group.
     Group,
-    /// The address that the request comes from, without its port.
+    /// The address that the request comes from, without its port; of an IPv6 address its /64.
     Client,
 }
 

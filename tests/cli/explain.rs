@@ -99,7 +99,8 @@ fn machines_get_the_limits_too() {
     });
     assert_eq!(limits[0], first);
     assert_eq!(limits[1]["refused"], "reject; limit=publish-at-once; policy=2026-11-24.1");
-    assert_eq!(limits[2]["global"], serde_json::json!({"cluster": "ratelimit", "domain": "mq"}));
+    let service = serde_json::json!({"cluster": "ratelimit", "domain": "mq", "timeout": "50ms", "on_error": "reject"});
+    assert_eq!(limits[2]["global"], service);
     assert_eq!(told("pull.http")["limits"][0]["key"]["topic"], serde_json::Value::Null);
     let refused = told("ack-many.http");
     assert_eq!((&refused["decision"], &refused["answer"]["status"]), (&"reject".into(), &413.into()));

@@ -105,41 +105,66 @@ fn tokens_come_back_as_time_passes_in_the_capture() {
     assert_eq!(published(&unordered), [("a".to_owned(), 2, 1)]);
 }
 
-/// What is in flight comes from the answers: pulls begin leases, acks and time end them.
-#[test]
-fn a_group_is_held_to_its_bound_by_what_the_capture_s_answers_say() {
-    let policy = "apiVersion: ackguard/v1\ntraffic: [{ match: { path: '/*' }, dialect: tmq }]\n\
-                  defaults: { max_in_flight: 3 }\n";
-    let exchange = |second: u32, action: &str, request: Value, response: Value| {
-        let time = format!("2026-11-24T12:00:{second:02}Z");
-        let target = format!("/tmq/v1/groups/g/consumers/c:{action}");
-        let request = json!({"method": "POST", "target": target, "body_text": request.to_string()});
-        let response = json!({"status": 200, "body_text": response.to_string()});
-        format!("{}\n", json!({"time": time, "request": request, "response": response}))
-    };
-    let pull = |second: u32, messages: u32, receipts: &[&str]| {
-        let message = |receipt: &&str| json!({"receipt": receipt, "ackTimeout": 10_000});
-        let brought: Vec<Value> = receipts.iter().map(message).collect();
-        exchange(second, "pull", json!({"maxMessages": messages, "waitMs": 0}), json!({"messages": brought}))
-    };
-    let capture = [
-        pull(0, 2, &["a", "b"]),
-        pull(1, 2, &["c"]),
-        pull(2, 1, &[]),
-        exchange(3, "ack", json!({"receipts": ["a"]}), json!({"acked": ["a"], "failed": []})),
-        pull(4, 1, &["d"]),
-        pull(20, 3, &[]),
-    ];
+/// A line of an exchange of the group `g`, so many seconds after 12 o'clock.
+fn exchange(second: u32, action: &str, request: Value, response: Value) -> String {
+    let time = format!("2026-11-24T12:00:{second:02}Z");
+    let target = format!("/tmq/v1/groups/g/consumers/c:{action}");
+    let request = json!({"method": "POST", "target": target, "body_text": request.to_string()});
+    let response = json!({"status": 200, "body_text": response.to_string()});
+    format!("{}\n", json!({"time": time, "request": request, "response": response}))
+}
+
+/// A pull of so many messages that brought these receipts.
+fn pull(second: u32, messages: u32, receipts: &[&str]) -> String {
+    let message = |receipt: &&str| json!({"receipt": receipt, "ackTimeout": 10_000});
+    let brought: Vec<Value> = receipts.iter().map(message).collect();
+    exchange(second, "pull", json!({"maxMessages": messages, "waitMs": 0}), json!({"messages": brought}))
+}
+
+fn ack(second: u32, receipt: &str) -> String {
+    exchange(second, "ack", json!({"receipts": [receipt]}), json!({"acked": [receipt], "failed": []}))
+}
+
+/// The rows of the limits that a policy with `fields` has for a capture.
+fn limits_of(fields: &str, capture: &[String]) -> Value {
+    let policy = format!("apiVersion: ackguard/v1\ntraffic: [{{ match: {{ path: '/*' }}, dialect: tmq }}]\n{fields}");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("policy.yaml");
     std::fs::write(&file, policy).expect("a file");
     let file = file.to_str().expect("UTF-8");
     let report = run(command("replay", &["replay", file, "-", "--json"]), capture.concat().as_bytes()).json();
+    report["policy"]["limits"].clone()
+}
+
+/// What is in flight comes from the answers: pulls begin leases, acks and time end them.
+#[test]
+fn a_group_is_held_to_its_bound_by_what_the_capture_s_answers_say() {
+    let capture = [
+        pull(0, 2, &["a", "b"]),
+        pull(1, 2, &["c"]),
+        pull(2, 1, &[]),
+        ack(3, "a"),
+        pull(4, 1, &["d"]),
+        pull(20, 3, &[]),
+    ];
     let expected = json!([{
         "limit": "max_in_flight", "tenant": "anonymous", "operation": "tmq pull",
         "pass": 3, "edit": 1, "reject": 1, "would_edit": 0, "would_reject": 0,
     }]);
-    assert_eq!(report["policy"]["limits"], expected);
+    assert_eq!(limits_of("defaults: { max_in_flight: 3 }\n", &capture), expected);
+}
+
+#[test]
+fn an_ack_that_the_policy_refuses_frees_nothing() {
+    let fields = "defaults: { max_in_flight: 2 }\n\
+                  limits: [{ name: acks, operations: [ack], rate: 1/h, burst: 1 }]\n";
+    let capture = [pull(0, 2, &["a", "b"]), ack(1, "a"), ack(2, "b"), pull(3, 1, &["c"]), pull(4, 1, &["d"])];
+    let row = |limit: &str, operation: &str, pass: u32| {
+        json!({"limit": limit, "tenant": "anonymous", "operation": operation,
+               "pass": pass, "edit": 0, "reject": 1, "would_edit": 0, "would_reject": 0})
+    };
+    let expected = json!([row("acks", "tmq ack", 1), row("max_in_flight", "tmq pull", 2)]);
+    assert_eq!(limits_of(fields, &capture), expected);
 }
 
 #[test]
@@ -156,12 +181,14 @@ fn a_limit_by_client_takes_the_address_that_the_last_proxy_noted() {
         let request = json!({"headers": headers, "headers_received_time": time, "body": {"as_string": body}});
         format!("{}\n", json!({"http_buffered_trace": {"request": request}}))
     };
-    let capture = ["10.0.0.9, 10.0.0.1", "10.0.0.1", "10.0.0.2", "::1", "::2"].map(|addresses| from(addresses, "{}"));
+    // Of an IPv6 address its /64.
+    let addresses = ["10.0.0.9, 10.0.0.1", "10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"];
+    let capture = addresses.map(|addresses| from(addresses, "{}"));
     let file = file.to_str().expect("UTF-8");
     let report = run(command("replay", &["replay", file, "-", "--json"]), capture.concat().as_bytes()).json();
-    assert_eq!((&report["without_time"], &report["requests"]), (&json!(0), &json!(5)));
+    assert_eq!((&report["without_time"], &report["requests"]), (&json!(0), &json!(6)));
     let row = &report["policy"]["limits"][0];
-    assert_eq!((&row["pass"], &row["reject"]), (&json!(4), &json!(1)), "{row}");
+    assert_eq!((&row["pass"], &row["reject"]), (&json!(4), &json!(2)), "{row}");
 }
 
 /// What a recorder cut short is judged where its body counts for nothing, and told where it would count.
@@ -172,10 +199,33 @@ fn a_body_that_was_cut_short_is_not_judged() {
         let headers = [header(":method", "POST"), header(":path", path)];
         json!({"http_buffered_trace": {"request": {"headers": headers, "body": {"as_string": "{", "truncated": true}}}})
     };
-    let text = format!("{:#}\n{:#}", trace("/tmq/v1/topics/a/messages"), trace("/tmq/v1/groups/a/consumers"));
+    let paths = ["/tmq/v1/topics/a/messages", "/tmq/v1/groups/a/consumers", "/healthz"];
+    let text = paths.map(|path| format!("{:#}\n", trace(path))).concat();
     let told = run(command("replay", &["replay", "before.yaml", "-"]), text.as_bytes());
     assert_eq!((told.status, told.stderr.as_str()), (0, "trace 2: the recorder cut the request's body short\n"));
-    assert!(told.stdout.starts_with("1 request, 0 of them foreign; 1 trace could not be read\n"), "{}", told.stdout);
+    assert!(told.stdout.starts_with("2 requests, 1 of them foreign; 1 trace could not be read\n"), "{}", told.stdout);
+    // One of two policies counts the messages of a publish.
+    let told = run(command("replay", &["replay", "before.yaml", "-", "--against", "limited.yaml"]), text.as_bytes());
+    let cut = "the recorder cut the request's body short";
+    assert_eq!((told.status, told.stderr), (0, format!("trace 1: {cut}\ntrace 2: {cut}\n")));
+    assert!(told.stdout.starts_with("1 request, 1 of them foreign; 2 traces could not be read\n"), "{}", told.stdout);
+}
+
+/// What is left of an answer is charged, and that there was more is told where it would count.
+#[test]
+fn answers_that_were_cut_short_are_told() {
+    let header = |key: &str, value: &str| json!({"key": key, "value": value});
+    let headers = [header(":method", "POST"), header(":path", "/tmq/v1/groups/g/consumers/c:pull")];
+    let request = json!({"headers": headers, "headers_received_time": "2026-11-24T12:00:00Z"});
+    let body = json!({"as_string": "{\"messages\":[{\"receipt\":", "truncated": true});
+    let response = json!({"headers": [header(":status", "200")], "body": body});
+    let text = json!({"http_buffered_trace": {"request": request, "response": response}}).to_string();
+    let told = |policy: &str| run(command("replay", &["replay", policy, "-"]), text.as_bytes());
+    let line = "Limits count only what the recorder has left of 1 answer.";
+    assert!(told("limited.yaml").stdout.contains(line), "{:?}", told("limited.yaml"));
+    assert!(!told("before.yaml").stdout.contains(line), "{:?}", told("before.yaml"));
+    let report = run(command("replay", &["replay", "before.yaml", "-", "--json"]), text.as_bytes()).json();
+    assert_eq!(report["answers_cut_short"], 1);
 }
 
 #[test]

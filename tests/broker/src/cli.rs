@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use spans::{Endpoint, NoEndpoint};
 
 use crate::clock::Millis;
 use crate::config::{ClientTimeouts, Config, DiskConfig, StorageConfig};
@@ -125,6 +126,11 @@ struct Serve {
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
 
+    /// Send a span of each request to the OpenTelemetry collector at this address, by OTLP over gRPC
+    // Text, since an error of the parser would repeat it: it may hold a password.
+    #[arg(long, value_name = "http://HOST:PORT", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    otlp: Option<String>,
+
     /// Seed of the faults' chances
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -221,6 +227,9 @@ impl Disk {
 /// A command line that is well-formed and cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
+    /// The collector's address is malformed.
+    #[error("--otlp or OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
+    Otlp(#[from] NoEndpoint),
     /// A `--credential` is malformed. Its text is not repeated: it may hold the secret.
     #[error("--credential: a credential is APPKEY=SECRET, neither of them empty")]
     Credential,
@@ -252,7 +261,7 @@ impl Cli {
     /// What the command line asks for.
     ///
     /// # Errors
-    /// If the credentials cannot be read.
+    /// If the credentials cannot be read, or the collector's address is malformed.
     pub fn command(self) -> Result<Command, UsageError> {
         match self.command {
             Some(CliCommand::Reconcile { data }) => Ok(Command::Reconcile(data)),
@@ -295,6 +304,7 @@ impl Serve {
             max_body_bytes: self.max_body as usize,
             storage: self.disk.config(self.memory),
             advertise: self.advertise,
+            otlp: Endpoint::given(self.otlp.as_deref())?,
         })
     }
 }

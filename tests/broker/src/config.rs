@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use spans::Endpoint;
+
 use crate::clock::Millis;
 use crate::group::settings::{BackOff, Semantics};
 use crate::http::Credentials;
@@ -104,6 +106,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The `host:port` that routes tell; the address listened on where there is none.
     pub advertise: Option<String>,
+    /// The collector that is sent a span of each request; without one, nothing is traced.
+    pub otlp: Option<Endpoint>,
 }
 
 impl Config {
@@ -126,6 +130,7 @@ impl Config {
             max_body_bytes: 4 << 20,
             storage: StorageConfig::Memory { limit: 1 << 30 },
             advertise: None,
+            otlp: None,
         }
     }
 }

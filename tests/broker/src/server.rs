@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustix::process::{Resource, getrlimit};
+use spans::{Sampling, Spans};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -31,6 +32,9 @@ use crate::limits::{MAX_CONNECTIONS, MAX_HEAD_BYTES};
 use crate::storage::disk::RealDisk;
 use crate::storage::durable::{self, DirectoryLock, DurableStorage, OpenError};
 use crate::storage::{MemoryStorage, Storage};
+
+/// What the broker calls itself in traces.
+const SERVICE: &str = "tmq-broker";
 
 /// How long answers under way may take once the broker is told to end.
 const FAREWELL: Duration = Duration::from_millis(700);
@@ -61,6 +65,9 @@ pub enum StartError {
     /// What the directory holds cannot be used.
     #[error("--data {0}")]
     Data(String),
+    /// Requests cannot be traced as OpenTelemetry's settings in the environment say.
+    #[error("--otlp: {0}")]
+    Spans(String),
 }
 
 /// A running broker. Dropping it ends it as well, without a farewell.
@@ -72,6 +79,7 @@ pub struct Server {
     broken: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     kept: Option<Kept>,
+    spans: Option<Spans>,
 }
 
 /// A broker whose state outlives it.
@@ -123,6 +131,8 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let (broker_listener, listen) = bind(config.listen, "broker")?;
         let (admin_listener, admin_address) = bind(config.admin, "admin")?;
+        let spans = config.otlp.as_ref().map(|endpoint| Spans::export(SERVICE, endpoint, Sampling::All));
+        let spans = spans.transpose().map_err(|error| StartError::Spans(error.to_string()))?;
         let (stopping, broken) = (CancellationToken::new(), CancellationToken::new());
         let rules =
             Rules { semantics: config.semantics, back_off: config.back_off, heartbeat_period: config.heartbeat_period };
@@ -135,6 +145,7 @@ impl Server {
         let app = Arc::new(App {
             metrics: Metrics::new(Arc::clone(&broker)),
             broker,
+            spans: spans.clone(),
             credentials: config.credentials,
             faults: Faults::new(config.seed),
             max_body_bytes: config.max_body_bytes,
@@ -161,7 +172,7 @@ impl Server {
         let port = BrokerPort { app, limits, stopping: stopping.clone(), broken: broken.clone() };
         let mut tasks = vec![tokio::spawn(port.accept(broker_listener)), tokio::spawn(admin)];
         tasks.extend(keeping);
-        Ok(Self { listen, admin: admin_address, stopping, broken, tasks, kept })
+        Ok(Self { listen, admin: admin_address, stopping, broken, tasks, kept, spans })
     }
 
     /// The broker's address, with its real port.
@@ -177,7 +188,7 @@ impl Server {
     }
 
     /// Ends the broker within a second: long polls are answered empty, answers under way are finished. Where there is a
-    /// disk, a last snapshot is taken.
+    /// disk, a last snapshot is taken; where requests are traced, the last spans are sent, for two seconds at most.
     pub async fn shutdown(mut self) {
         self.stopping.cancel();
         let tasks = std::mem::take(&mut self.tasks);
@@ -194,6 +205,11 @@ impl Server {
         if let Some(Kept { disk, broker }) = self.kept.take() {
             checkpoint::last(&broker, &disk.storage).await;
             disk.storage.close();
+        }
+        if let Some(spans) = self.spans.take()
+            && let Err(error) = spans.end().await
+        {
+            tracing::warn!(%error);
         }
     }
 }

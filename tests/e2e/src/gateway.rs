@@ -85,10 +85,7 @@ impl Setup {
         let upstream = Upstream::start(self.protocol, self.script).await;
         // The upstream keeps every request, and a test knows of each.
         let bootstrap = self.bootstrap.without_health_checks();
-        let bootstrap = bootstrap.upstream(upstream.address(), self.protocol).with(|document| {
-            // Listeners at any free port share their statistics otherwise.
-            listener(document, "guarded")["stat_prefix"] = "guarded".into();
-        });
+        let bootstrap = named(bootstrap.upstream(upstream.address(), self.protocol));
         let envoy = Envoy::start_by(self.clock.as_deref(), bootstrap, Workers(WORKERS)).await;
         let envoy = envoy.unwrap_or_else(|failure| panic!("{failure}"));
         Gateway { envoy, upstream, mode: self.mode }
@@ -142,23 +139,38 @@ impl Gateway {
         self.upstream.take().await
     }
 
+    /// Sends a request through the guarded listener and says whether it went on, as [`Gateway::went_on`] does.
+    pub async fn passes(&self, request: &[u8]) -> bool {
+        let response = self.guarded(request).await;
+        self.went_on(&response).await.is_some()
+    }
+
+    /// What the upstream has received of a request that was answered with `response`, if it went on; none where it was
+    /// throttled.
+    ///
+    /// # Panics
+    /// Where it was answered otherwise.
+    pub async fn went_on(&self, response: &Message) -> Option<Message> {
+        match response.head.status() {
+            200 => Some(self.upstream.take().await),
+            429 => None,
+            status => panic!("status {status}: {response:?}"),
+        }
+    }
+
     /// The filter's counter `name`.
     pub async fn count(&self, name: &str) -> u64 {
-        self.stat(&format!("wasmcustom.{name}")).await
+        count(&self.envoy, name).await
     }
 
     /// Envoy's counter or gauge `name`.
     pub async fn stat(&self, name: &str) -> u64 {
-        self.envoy.stat(name).await.unwrap_or_else(|error| panic!("{error}"))
+        stat(&self.envoy, name).await
     }
 
     /// How many connections each worker has accepted at the guarded listener.
     pub async fn connections(&self) -> Vec<u64> {
-        let mut all = Vec::new();
-        for worker in 0..WORKERS {
-            all.push(self.stat(&format!("listener.guarded.worker_{worker}.downstream_cx_total")).await);
-        }
-        all
+        connections(&self.envoy).await
     }
 
     /// Sends `request` on new connections until every worker has served one, and returns the responses.
@@ -200,8 +212,7 @@ impl Gateway {
             assert_eq!(response.head.status(), 200, "{response:?}");
             assert_eq!(self.upstream.take().await.head.path(), "/healthz", "a request that no test expects");
         }
-        let reloads = self.envoy.stats("vm_reload").await.unwrap_or_else(|error| panic!("{error}"));
-        assert!(!reloads.is_empty() && reloads.values().all(|count| *count == 0), "a VM was trapped: {reloads:?}");
+        untrapped(&self.envoy).await;
         let Gateway { envoy, upstream, mode } = self;
         drop(envoy);
         let remains = upstream.end().await;
@@ -213,7 +224,46 @@ impl Gateway {
     }
 }
 
-async fn exchange(address: SocketAddr, request: &[u8]) -> Message {
+/// Gives the guarded listener statistics of its own, which [`connections`] reads: listeners at any free port share theirs
+/// otherwise.
+#[must_use]
+pub fn named(bootstrap: Bootstrap) -> Bootstrap {
+    bootstrap.with(|document| listener(document, "guarded")["stat_prefix"] = "guarded".into())
+}
+
+/// The filter's counter `name` in an Envoy.
+pub async fn count(envoy: &Envoy, name: &str) -> u64 {
+    stat(envoy, &format!("wasmcustom.{name}")).await
+}
+
+/// An Envoy's counter or gauge `name`.
+///
+/// # Panics
+/// Where its admin gives no answer.
+pub async fn stat(envoy: &Envoy, name: &str) -> u64 {
+    envoy.stat(name).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// How many connections each of an Envoy's [`WORKERS`] has accepted at the guarded listener, of a [`named`] bootstrap.
+pub async fn connections(envoy: &Envoy) -> Vec<u64> {
+    let mut all = Vec::new();
+    for worker in 0..WORKERS {
+        all.push(stat(envoy, &format!("listener.guarded.worker_{worker}.downstream_cx_total")).await);
+    }
+    all
+}
+
+/// Checks that no VM of an Envoy was trapped.
+///
+/// # Panics
+/// Where one was.
+pub async fn untrapped(envoy: &Envoy) {
+    let reloads = envoy.stats("vm_reload").await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(!reloads.is_empty() && reloads.values().all(|count| *count == 0), "a VM was trapped: {reloads:?}");
+}
+
+/// Sends a request on a connection of its own, and returns the response.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> Message {
     let mut client = Http1Client::open(address).await;
     client.send(request).await;
     let method = request.split(|byte| *byte == b' ').next().unwrap_or_default();

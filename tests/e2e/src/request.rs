@@ -25,6 +25,12 @@ impl Request {
         Request::new("POST", &format!("/tmq/v1/groups/{group}/consumers"))
     }
 
+    /// A publish to `topic`.
+    #[must_use]
+    pub fn publish(topic: &str) -> Self {
+        Request::new("POST", &format!("/tmq/v1/topics/{topic}/messages"))
+    }
+
     /// A `POST` of `action` by the consumer `c1` of `group`.
     #[must_use]
     pub fn consumer(group: &str, action: &str) -> Self {

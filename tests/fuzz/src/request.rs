@@ -120,7 +120,7 @@ fn rulings<'j, 'p>(judgement: &'j Judgement<'p>) -> impl Iterator<Item = &'j Rul
     judgement.ruling.iter().chain(judgement.trials.iter().map(|trial| &trial.ruling))
 }
 
-fn answer(reply: &Reply) {
+pub(crate) fn answer(reply: &Reply) {
     let error: Value = serde_json::from_str(&reply.body).expect("an error of JSON");
     assert!(error["code"].is_string() && error["message"].is_string(), "{error}");
     assert!((400..500).contains(&reply.status), "{}", reply.status);

@@ -30,6 +30,14 @@ fn every_request_keeps_the_law() {
     }
 }
 
+#[test]
+fn whatever_is_binary_keeps_the_law() {
+    for path in corpus("binary") {
+        println!("{}", path.display());
+        fuzz::binary(&fs::read(path).unwrap());
+    }
+}
+
 /// The inputs in binary form have their source beside them.
 #[test]
 fn a_struct_is_the_json_of_its_name() {

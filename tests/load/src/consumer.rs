@@ -32,6 +32,45 @@ pub(crate) struct Consumer {
     subscription: Subscription,
 }
 
+/// The consumers of one group, all with the same settings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Members<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) group: &'a str,
+    /// How many there are.
+    pub(crate) consumers: u32,
+    /// Workers of each.
+    pub(crate) concurrency: usize,
+    /// The ack timeout that each asks for.
+    pub(crate) ack_timeout: Duration,
+    /// The retries that each asks for.
+    pub(crate) max_reconsume_times: u32,
+}
+
+impl Members<'_> {
+    /// All consumers join before any of them pulls: one that joins later would take partitions from those that have
+    /// messages in flight, which `legacy` forgets.
+    pub(crate) async fn join(
+        &self,
+        client: &Client,
+        workload: &Arc<Workload>,
+    ) -> Result<Vec<Arc<Consumer>>, ClientError> {
+        let mut consumers = Vec::new();
+        for number in 0..self.consumers {
+            let settings = Subscribe {
+                topic: self.topic.to_owned(),
+                ack_timeout: self.ack_timeout,
+                max_reconsume_times: self.max_reconsume_times,
+                client_id: format!("{}-{number}", self.group),
+            };
+            let (client, workload) = (client.clone(), Arc::clone(workload));
+            let consumer = Consumer::join(client, self.group, &settings, self.concurrency, workload).await?;
+            consumers.push(Arc::new(consumer));
+        }
+        Ok(consumers)
+    }
+}
+
 /// What a consumer saw, by its own count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -45,7 +84,7 @@ pub struct Tally {
 
 impl Consumer {
     /// Subscribes and starts a consumer with `concurrency` workers.
-    pub(crate) async fn join(
+    async fn join(
         client: Client,
         group: &str,
         settings: &Subscribe,

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use spans::Spans;
+
 use crate::cpu::Watched;
 use crate::result::{IncidentResult, RunResult};
 use crate::run::{RunError, RunOptions, RunOutcome, Sample, run};
@@ -78,7 +80,7 @@ pub struct IncidentError {
 
 impl Incident {
     /// Makes both runs, one after the other, telling each sample of the ledger to `observe`. The CPU time of
-    /// `processes` is measured.
+    /// `processes` is measured, and requests are traced by `spans`.
     ///
     /// # Errors
     /// [`IncidentError`] for the first run that fails; the other one is not made then.
@@ -86,6 +88,7 @@ impl Incident {
         endpoints: Endpoints,
         options: IncidentOptions,
         processes: &[Watched],
+        spans: Option<&Spans>,
         mut observe: impl FnMut(Side, &Sample),
     ) -> Result<Self, IncidentError> {
         let mut side = async |side: Side, gateway| {
@@ -102,6 +105,7 @@ impl Incident {
                 workload: options.workload.clone(),
                 time_limit: options.time_limit,
                 processes: processes.to_vec(),
+                spans: spans.cloned(),
             };
             run(&options, |sample| observe(side, sample)).await.map_err(|source| IncidentError { side, source })
         };

@@ -1,14 +1,16 @@
 //! Load on a T-MQ broker, direct or through a gateway.
 //!
-//! - [`client`] speaks the protocol; [`latency`] holds how long the answers took.
+//! - [`client`] speaks the protocol, at what [`address`] finds; [`latency`] holds how long the answers took.
 //! - [`workload`] says what is published and how long each message's work takes, by a seed.
 //! - [`run`](mod@run) brings consumers and producers together until the broker's ledger is drained.
 //! - [`incident`] makes two runs, bare and guarded; [`result`] has their figures, [`verdict`] judges them.
 //! - [`bench`](mod@bench) measures the filter; [`steady`] is constant load on a gateway whose policy changes under it;
-//!   [`limits`] measures how exactly limits hold.
+//!   [`limits`] measures how exactly limits hold; [`measure`](mod@measure) is what both are made of.
+//! - [`traffic`](mod@traffic) goes on for ever, for whoever watches a gateway.
 //! - [`progress`], [`table`] and [`report`] show them: while they run, on the terminal, as a page; [`output`] writes
 //!   the files.
 
+pub mod address;
 pub mod bench;
 pub mod client;
 mod consumer;
@@ -16,6 +18,7 @@ pub mod cpu;
 pub mod incident;
 pub mod latency;
 pub mod limits;
+pub mod measure;
 pub mod output;
 pub mod progress;
 pub mod report;
@@ -23,6 +26,7 @@ pub mod result;
 pub mod run;
 pub mod steady;
 pub mod table;
+pub mod traffic;
 pub mod verdict;
 pub mod workload;
 

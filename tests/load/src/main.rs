@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use cli::{Cli, Command, bench, incident, limits};
+use cli::{Cli, Command, bench, incident, limits, traffic};
 
 /// What a shell reports of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
@@ -30,6 +30,7 @@ async fn perform(command: Command) -> ExitCode {
         Command::Incident(args) => incident::perform(args).await,
         Command::Bench(args) => bench::perform(args).await,
         Command::Limits(args) => limits::perform(args).await,
+        Command::Traffic(args) => traffic::perform(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

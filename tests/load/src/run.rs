@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use spans::Spans;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::client::{Admin, Client, ClientError, GroupLedger, Subscribe, Subscription};
-use crate::consumer::{Consumer, Tally};
+use crate::client::{Admin, Client, ClientError, GroupLedger, Subscription};
+use crate::consumer::{Members, Tally};
 use crate::cpu::{CpuTime, Meter, Watched};
 use crate::latency::Latencies;
 use crate::workload::Workload;
@@ -50,6 +51,8 @@ pub struct RunOptions {
     pub time_limit: Duration,
     /// The processes whose CPU time is measured, besides this one.
     pub processes: Vec<Watched>,
+    /// What traces the requests of producers and consumers, if they are.
+    pub spans: Option<Spans>,
 }
 
 /// The ledger at one moment of a run.
@@ -123,14 +126,14 @@ enum Ended {
 pub async fn run(options: &RunOptions, mut observe: impl FnMut(&Sample)) -> Result<RunOutcome, RunError> {
     options.check()?;
     let latencies = Arc::new(Latencies::new());
-    let client = Client::new(options.gateway, Arc::clone(&latencies));
+    let client = Client::new(options.gateway, Arc::clone(&latencies)).traced(options.spans.clone());
     let admin = Admin::new(options.admin);
     let workload = Arc::new(options.workload.clone());
     let meter = Meter::start(&options.processes);
     let start = Instant::now();
 
     client.create_topic(&options.topic, options.consumers).await?;
-    let consumers = join(options, &client, &workload).await?;
+    let consumers = options.members().join(&client, &workload).await?;
 
     let (drained, until) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -183,6 +186,17 @@ pub async fn run(options: &RunOptions, mut observe: impl FnMut(&Sample)) -> Resu
 }
 
 impl RunOptions {
+    fn members(&self) -> Members<'_> {
+        Members {
+            topic: &self.topic,
+            group: &self.group,
+            consumers: self.consumers,
+            concurrency: self.concurrency,
+            ack_timeout: self.ack_timeout,
+            max_reconsume_times: self.max_reconsume_times,
+        }
+    }
+
     fn check(&self) -> Result<(), RunError> {
         let counts = [
             ("messages", self.messages),
@@ -194,28 +208,6 @@ impl RunOptions {
             None => Ok(()),
         }
     }
-}
-
-/// All consumers join before any of them pulls: one that joins later would take partitions from those that have
-/// messages in flight, which `legacy` forgets.
-async fn join(
-    options: &RunOptions,
-    client: &Client,
-    workload: &Arc<Workload>,
-) -> Result<Vec<Arc<Consumer>>, ClientError> {
-    let mut consumers = Vec::new();
-    for number in 0..options.consumers {
-        let settings = Subscribe {
-            topic: options.topic.clone(),
-            ack_timeout: options.ack_timeout,
-            max_reconsume_times: options.max_reconsume_times,
-            client_id: format!("{}-{number}", options.group),
-        };
-        let (client, workload) = (client.clone(), Arc::clone(workload));
-        let consumer = Consumer::join(client, &options.group, &settings, options.concurrency, workload).await?;
-        consumers.push(Arc::new(consumer));
-    }
-    Ok(consumers)
 }
 
 /// Publishes every [`PRODUCERS`]th batch, beginning with batch number `producer`.

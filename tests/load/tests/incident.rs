@@ -38,6 +38,7 @@ fn options(broker: &Broker, ack_timeout: Duration) -> RunOptions {
         workload: short_work(),
         time_limit: Duration::from_secs(60),
         processes: Vec::new(),
+        spans: None,
     }
 }
 
@@ -100,13 +101,13 @@ async fn the_timeline_adds_up_at_every_moment() {
 #[tokio::test]
 async fn a_gateway_that_lets_everything_pass_does_not_show_the_incident() {
     let broker = broker(Semantics::Legacy).await;
-    let incident = Incident::replay(unguarded(&broker), small(), &[], |_, _| {}).await.unwrap();
+    let incident = Incident::replay(unguarded(&broker), small(), &[], None, |_, _| {}).await.unwrap();
     let deviations = deviations(&incident.result());
     let said: Vec<_> = deviations.iter().map(Deviation::to_string).collect();
     assert_eq!(said, [format!("guarded: lost is {MESSAGES}, expected 0")]);
 
     let folder = tempfile::tempdir().unwrap();
-    let report = Report { incident: &incident, policy: "", deviations: &deviations };
+    let report = Report { incident: &incident, policy: None, deviations: &deviations };
     let written = output::write(&folder.path().join("demo"), &report).unwrap();
     let result: IncidentResult = serde_json::from_slice(&std::fs::read(&written.result).unwrap()).unwrap();
     assert_eq!(result, incident.result());
@@ -117,7 +118,7 @@ async fn a_gateway_that_lets_everything_pass_does_not_show_the_incident() {
 #[tokio::test]
 async fn a_broker_that_refuses_the_setting_is_named_with_its_reason() {
     let broker = broker(Semantics::Fixed).await;
-    let fault = Incident::replay(unguarded(&broker), small(), &[], |_, _| {}).await.unwrap_err();
+    let fault = Incident::replay(unguarded(&broker), small(), &[], None, |_, _| {}).await.unwrap_err();
     assert_eq!(fault.side, Side::Bare);
     let said = fault.to_string();
     assert!(said.contains("subscribe at http://") && said.contains("refused with 400: InvalidArgument"), "{said}");

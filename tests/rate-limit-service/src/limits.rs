@@ -85,9 +85,27 @@ mod tests {
     use super::*;
     use crate::message::Entry as Pair;
 
+    fn of(entries: &[(&str, &str)]) -> Descriptor {
+        let pair = |(key, value): &(&str, &str)| Pair { key: (*key).to_owned(), value: (*value).to_owned() };
+        Descriptor { entries: entries.iter().map(pair).collect(), hits_addend: None }
+    }
+
     fn descriptor(limit: &str, tenant: &str) -> Descriptor {
-        let pair = |(key, value): (&str, &str)| Pair { key: key.to_owned(), value: value.to_owned() };
-        Descriptor { entries: [("limit", limit), ("tenant", tenant)].map(pair).to_vec(), hits_addend: None }
+        of(&[("limit", limit), ("tenant", tenant)])
+    }
+
+    #[test]
+    fn the_sample_of_the_documentation_is_one_that_counts() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
+        let text = std::fs::read_to_string(page).unwrap();
+        let mut blocks = text.split("```yaml\n").filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
+        let sample = blocks.find(|block| block.starts_with("- namespace:")).expect("limitador's limits");
+        let asked = of(&[("limit", "publish"), ("tenant", "app-1"), ("topic", "orders")]);
+        let counters = Limits::read(sample).unwrap().counters("mq", &asked).unwrap();
+        let [counter] = counters.try_into().expect("one counter");
+        let mut values: Vec<String> = counter.set_variables().values().cloned().collect();
+        values.sort();
+        assert_eq!(values, ["app-1", "orders"]);
     }
 
     #[test]

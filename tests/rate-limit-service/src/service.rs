@@ -34,18 +34,14 @@ impl RateLimitService {
         if domain.is_empty() || descriptors.is_empty() {
             return Err(Status::invalid_argument("a request needs a domain and a descriptor"));
         }
-        let mut hits = Vec::new();
-        // How many counters each descriptor has.
-        let mut shares = Vec::new();
+        let mut counted = Vec::new();
         for descriptor in &descriptors {
             let counters =
                 self.limits.counters(&domain, descriptor).map_err(|error| Status::internal(error.to_string()))?;
-            let cost = cost(descriptor, hits_addend);
-            shares.push(counters.len());
-            hits.extend(counters.into_iter().map(|counter| (counter, cost)));
+            let count = self.store.count(counters, cost(descriptor, hits_addend)).await;
+            counted.push(count.map_err(|error| Status::unavailable(error.to_string()))?);
         }
-        let counted = self.store.count(hits).await.map_err(|error| Status::unavailable(error.to_string()))?;
-        Ok(Response::new(answer(counted, &shares)))
+        Ok(Response::new(answer(counted)))
     }
 }
 
@@ -54,14 +50,10 @@ fn cost(descriptor: &Descriptor, shared: u32) -> u64 {
     descriptor.hits_addend.unwrap_or(u64::from(shared.max(1)))
 }
 
-fn answer(counted: Vec<Counted>, shares: &[usize]) -> RateLimitResponse {
-    let mut rest = counted.as_slice();
-    let mut statuses = Vec::new();
-    for share in shares {
-        let (own, others) = rest.split_at(*share);
-        statuses.push(status(own));
-        rest = others;
-    }
+/// What is told of the descriptors, each of which has its counters.
+fn answer(descriptors: Vec<Vec<Counted>>) -> RateLimitResponse {
+    let statuses = descriptors.iter().map(|counted| status(counted)).collect();
+    let counted: Vec<Counted> = descriptors.into_iter().flatten().collect();
     let limited = counted.iter().any(|counted| !counted.room);
     let counters = counted.into_iter().map(|counted| counted.counter).collect();
     let headers = CheckResult { limited, counters, limit_name: None }.response_header();

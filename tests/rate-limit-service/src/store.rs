@@ -13,23 +13,23 @@ use redis::{Client, RedisError, Script};
 /// How long Redis may take to answer, or to take a connection.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Counts all hits or none. KEYS are the counters; for each, ARGV has the most that it may reach, its window in
-/// milliseconds, and the hits. Returns for each: whether it has room, its value after all of it, and the milliseconds until it expires.
+/// Counts hits by all counters or by none. KEYS are the counters; ARGV has the hits, and then for each counter the most that
+/// it may reach and its window in milliseconds. Returns for each: whether it has room, its value after all of it, and the
+/// milliseconds until it expires.
 const COUNT: &str = r"
-local answer, fits = {}, true
+local hits, answer, fits = tonumber(ARGV[1]), {}, true
 for i, key in ipairs(KEYS) do
-    local most, hits = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i])
     local value = tonumber(redis.call('get', key) or 0)
-    local room = value + hits <= most
+    local room = value + hits <= tonumber(ARGV[2 * i])
     fits = fits and room
     answer[i] = { room and 1 or 0, value, redis.call('pttl', key) }
 end
 if fits then
     for i, key in ipairs(KEYS) do
-        answer[i][2] = redis.call('incrby', key, ARGV[3 * i])
+        answer[i][2] = redis.call('incrby', key, ARGV[1])
         if answer[i][3] < 0 then
-            redis.call('pexpire', key, ARGV[3 * i - 1])
-            answer[i][3] = tonumber(ARGV[3 * i - 1])
+            redis.call('pexpire', key, ARGV[2 * i + 1])
+            answer[i][3] = tonumber(ARGV[2 * i + 1])
         end
     end
 end
@@ -65,18 +65,22 @@ impl Store {
         Ok(Store { connection, script: Script::new(COUNT) })
     }
 
-    /// Counts these hits, all or none.
-    pub(crate) async fn count(&self, hits: Vec<(Counter, u64)>) -> Result<Vec<Counted>, RedisError> {
-        if hits.is_empty() {
+    /// Counts `hits` by the counters of a descriptor: by all of them, or by none where one has no room.
+    ///
+    /// # Errors
+    /// Where Redis gives no answer.
+    pub(crate) async fn count(&self, counters: Vec<Counter>, hits: u64) -> Result<Vec<Counted>, RedisError> {
+        if counters.is_empty() {
             return Ok(Vec::new());
         }
         let mut invocation = self.script.prepare_invoke();
-        for (counter, hits) in &hits {
+        invocation.arg(hits);
+        for counter in &counters {
             let window = u64::try_from(counter.window().as_millis()).unwrap_or(u64::MAX);
-            invocation.key(key(counter)).arg(counter.max_value()).arg(window).arg(*hits);
+            invocation.key(key(counter)).arg(counter.max_value()).arg(window);
         }
         let answer: Vec<(bool, u64, i64)> = invocation.invoke_async(&mut self.connection.clone()).await?;
-        let counted = hits.into_iter().zip(answer).map(|((mut counter, _), (room, value, expires))| {
+        let counted = counters.into_iter().zip(answer).map(|(mut counter, (room, value, expires))| {
             counter.set_remaining(counter.max_value().saturating_sub(value));
             let window = counter.window();
             counter.set_expires_in(u64::try_from(expires).map_or(window, Duration::from_millis));

@@ -19,6 +19,8 @@ pub(crate) const BARE: &str = "bare";
 const FILTER: &str = "ackguard";
 /// Name of the upstream's cluster.
 const CLUSTER: &str = "broker";
+/// Name of the OpenTelemetry collector's cluster.
+const COLLECTOR: &str = "otel-collector";
 /// Where the filter's configuration stands that ECDS delivers, below the folder that Envoy runs from.
 const EXTENSION: &str = "ecds/ackguard.json";
 
@@ -79,7 +81,8 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Reads `envoy/<file>` of this repository: `static.yaml`, or `ecds.yaml` and the resource that it names.
+    /// Reads `envoy/<file>` of this repository: `static.yaml`, `compose/envoy.yaml`, or `ecds.yaml` and the resource that it
+    /// names.
     ///
     /// # Errors
     /// Where a file cannot be read, or lacks the listeners, the filter or the cluster.
@@ -110,14 +113,15 @@ impl Bootstrap {
         Ok(bootstrap.ports(&Ports::EPHEMERAL).wasm(&wasm()))
     }
 
-    /// Sets the ports of the listeners, of the admin and of the broker's cluster.
+    /// Sets the ports of the listeners, of the admin and of the broker's cluster, all at 127.0.0.1.
     #[must_use]
     pub fn ports(mut self, ports: &Ports) -> Self {
+        let local = |port: u16| json!({ "address": "127.0.0.1", "port_value": port });
         for (name, port) in [(GUARDED, ports.gateway), (BARE, ports.bare)] {
-            listener(&mut self.document, name)["address"]["socket_address"]["port_value"] = port.into();
+            listener(&mut self.document, name)["address"]["socket_address"] = local(port);
         }
-        self.document["admin"]["address"]["socket_address"]["port_value"] = ports.envoy_admin.into();
-        self.endpoint()["port_value"] = ports.broker.into();
+        self.document["admin"]["address"]["socket_address"] = local(ports.envoy_admin);
+        *self.endpoint() = local(ports.broker);
         self
     }
 
@@ -184,6 +188,15 @@ impl Bootstrap {
         };
         self.plugin()["allow_on_headers_stop_iteration"] = held.into();
         self.edit_policy(|policy| policy["host"]["headers"] = headers.into())
+    }
+
+    /// Sets where spans and statistics go. The configuration must be one that sends them, as `compose/envoy.yaml`.
+    #[must_use]
+    pub fn collector(mut self, address: SocketAddr) -> Self {
+        let cluster = named(&mut self.document["static_resources"]["clusters"], COLLECTOR);
+        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"] =
+            json!({ "address": address.ip().to_string(), "port_value": address.port() });
+        self
     }
 
     /// Sends no health checks, for an upstream that answers or counts requests in its own way. All the rest of what the

@@ -1,7 +1,7 @@
 //! The stack that tests, demo and benchmark run against: a T-MQ broker and a real Envoy with AckGuard in it.
 //!
 //! [`Bootstrap`] reads the configuration that users load from `envoy/` and puts ports, policy and paths into it;
-//! [`Envoy`], [`Broker`] and [`Redis`] are the running processes, ended by pid when dropped, or when this process dies.
+//! [`Envoy`], [`Broker`], [`Redis`] and [`Prometheus`] are the running processes, ended by pid when dropped, or when this process dies.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +21,7 @@
 //! What waits is async, since its callers run on Tokio; what ends a process is not, so that `Drop` can do it, in a
 //! panic too. Every wait is for a condition, with [`PATIENCE`] as its limit, and an error carries the end of the log.
 //!
-//! It needs what `make wasm`, `make envoy`, `make redis` and `cargo build` make, and says which of them is missing.
+//! It needs what `make wasm`, `make envoy`, `make redis`, `make prometheus` and `cargo build` make, and says which of them is missing.
 
 mod admin;
 mod bootstrap;
@@ -34,6 +34,7 @@ mod module;
 mod place;
 mod ports;
 mod process;
+mod prometheus;
 mod redis;
 mod wait;
 
@@ -49,5 +50,6 @@ pub use failure::{Log, StartFailure};
 pub use module::copy_of_module;
 pub use place::{MissingProgram, program, root, wasm};
 pub use ports::{PortError, Ports};
+pub use prometheus::{Prometheus, promtool};
 pub use redis::Redis;
 pub use wait::{PATIENCE, TimedOut, until};

@@ -1,4 +1,4 @@
-//! Where things are: the repository, the built filter, the built programs, Envoy, Redis.
+//! Where things are: the repository, the built filter, the built programs, Envoy, Redis, Prometheus.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,6 +58,26 @@ pub(crate) fn envoy() -> Result<PathBuf, MissingProgram> {
 pub(crate) fn redis() -> Result<PathBuf, MissingProgram> {
     static FOUND: OnceLock<Result<PathBuf, MissingProgram>> = OnceLock::new();
     FOUND.get_or_init(|| found_by(".make/redis.sh", "redis-server")).clone()
+}
+
+/// Prometheus and its `promtool`, found or fetched by `.make/prometheus.sh`, which is asked once a process.
+///
+/// # Errors
+/// The script's own reason.
+pub(crate) fn prometheus() -> Result<[PathBuf; 2], MissingProgram> {
+    static FOUND: OnceLock<Result<[PathBuf; 2], MissingProgram>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let both = found_by(".make/prometheus.sh", "prometheus")?;
+        let mut lines = both.to_str().unwrap_or_default().lines().map(PathBuf::from);
+        match (lines.next(), lines.next()) {
+            (Some(server), Some(promtool)) => Ok([server, promtool]),
+            _ => Err(MissingProgram {
+                name: "prometheus".to_owned(),
+                hint: format!("expected two paths of .make/prometheus.sh, found {}", both.display()),
+            }),
+        }
+    });
+    found.clone()
 }
 
 fn found_by(script: &str, name: &str) -> Result<PathBuf, MissingProgram> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use serde_json::json;
-use stack::{Bootstrap, Envoy, HostMode, Protocol, StartFailure, Workers, http_connection_manager};
+use serde_json::{Value, json};
+use stack::{Bootstrap, Envoy, HostMode, Protocol, StartFailure, Workers, cluster, http_connection_manager};
 
 #[tokio::test]
 async fn both_shipped_configurations_start_without_a_warning() {
@@ -84,4 +84,35 @@ async fn an_envoy_ends_with_its_handle() {
     assert!(Path::new(&process).exists());
     drop(envoy);
     assert!(!Path::new(&process).exists());
+}
+
+/// The document of `file`, with the addresses, ports and module of a test.
+fn document(file: &str) -> Value {
+    let mut document = Value::Null;
+    drop(Bootstrap::load(file).unwrap().with(|loaded| document = loaded.clone()));
+    document
+}
+
+#[tokio::test]
+async fn the_gateway_of_the_compose_stack_is_the_static_one_and_its_telemetry() {
+    let mut compose = document("compose/envoy.yaml");
+    let mut of = |path: &str, field: &str| {
+        let place = compose.pointer_mut(path).and_then(Value::as_object_mut);
+        place.and_then(|place| place.remove(field)).unwrap_or_else(|| panic!("no {field} in {path}"));
+    };
+    for field in ["layered_runtime", "stats_flush_interval", "stats_sinks"] {
+        of("", field);
+    }
+    of("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config", "tracing");
+    let clusters = compose["static_resources"]["clusters"].as_array_mut().unwrap();
+    clusters.retain(|cluster| cluster["name"] != "otel-collector");
+    cluster(&mut compose)["type"] = "STATIC".into();
+    assert_eq!(compose, document("static.yaml"));
+}
+
+#[tokio::test]
+async fn the_gateway_of_the_compose_stack_starts_without_a_warning() {
+    let bootstrap = Bootstrap::load("compose/envoy.yaml").unwrap().collector("127.0.0.1:9".parse().unwrap());
+    let envoy = Envoy::start(bootstrap, Workers(2)).await.unwrap();
+    assert_eq!(envoy.warnings(), Vec::<String>::new());
 }

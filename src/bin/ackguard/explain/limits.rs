@@ -3,7 +3,7 @@
 use ackguard::json::Node;
 use ackguard::judgement::{Guarded, Judgement};
 use ackguard::limit::bill::Facts;
-use ackguard::policy::limit::{Key, Limit};
+use ackguard::policy::limit::{Key, Limit, OnError};
 
 use crate::loaded::Loaded;
 
@@ -36,6 +36,14 @@ pub(super) fn asking<'e>(
             cost: facts.cost(limit.cost),
         })
         .collect()
+}
+
+/// What a policy writes for what holds without an answer.
+pub(super) fn written(on_error: OnError) -> &'static str {
+    match on_error {
+        OnError::Allow => "allow",
+        OnError::Reject => "reject",
+    }
 }
 
 fn known<'f>(facts: &Facts<'f>, key: Key) -> Option<&'f str> {

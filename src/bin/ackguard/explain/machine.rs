@@ -4,7 +4,7 @@ use ackguard::judgement::{Effect, Guarded, Judgement, Ruling};
 use ackguard::policy::limit::Reach;
 use ackguard::policy::rollout::Side;
 use ackguard::policy::verdict::Refusal;
-use ackguard::policy::{Mode, write_rate};
+use ackguard::policy::{Mode, write_duration, write_rate};
 use ackguard::telemetry::{Decision, Scope};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Explained;
 use super::findings::{asked, in_force};
-use super::limits::{Asking, asking};
+use super::limits::{Asking, asking, written};
 use super::origin::Origins;
 use crate::gateway::{Judged, spares_limits};
 
@@ -114,7 +114,12 @@ fn limits(explained: &Explained<'_>, guarded: &Guarded, judgement: &Judgement<'_
                 "unit": limit.cost.name(),
                 "rate": rate,
                 "burst": burst,
-                "global": service.map(|service| json!({"cluster": *service.cluster, "domain": *service.domain})),
+                "global": service.map(|service| json!({
+                    "cluster": *service.cluster,
+                    "domain": *service.domain,
+                    "timeout": write_duration(service.timeout),
+                    "on_error": written(service.on_error),
+                })),
                 "over": if limit.over == Mode::Enforce { "reject" } else { "shadow" },
                 "refused": told(&limit.name),
             })

@@ -6,7 +6,7 @@ use ackguard::dialect::{Dialect, Route};
 use ackguard::http::Reply;
 use ackguard::judgement::{Effect, Guarded, Judgement, Ruling};
 use ackguard::operation::Kind;
-use ackguard::policy::limit::{Cost, Key, OnError, Reach};
+use ackguard::policy::limit::{Cost, Key, Reach};
 use ackguard::policy::{Mode, write_duration, write_rate};
 use ackguard::telemetry::{Decision, HEADER, Scope};
 use anstyle::{AnsiColor, Style};
@@ -14,7 +14,7 @@ use similar::ChangeTag;
 
 use super::Explained;
 use super::findings::{asked, in_force};
-use super::limits::{Asking, asking};
+use super::limits::{Asking, asking, written};
 use super::origin::Origins;
 use crate::gateway::{Judged, spares_limits};
 use crate::output::visible;
@@ -180,10 +180,7 @@ fn limit(
         }
         Reach::Fleet(service) => {
             let timeout = write_duration(service.timeout);
-            let on_error = match service.on_error {
-                OnError::Allow => "allow",
-                OnError::Reject => "reject",
-            };
+            let on_error = written(service.on_error);
             let note = format!("domain {}, timeout {timeout}, on_error {on_error}; not asked here", service.domain);
             row("global", &service.cluster, &note)?;
         }

@@ -1,7 +1,7 @@
 //! What a gateway learns from answers.
 
 use ackguard::dialect::{Dialect, Route};
-use ackguard::judgement::{self, Awaited, Guarded, Judgement, counts_leases};
+use ackguard::judgement::{self, Awaited, Effect, Guarded, Judgement, counts_leases};
 use ackguard::lease::{self, Holder, Reservation};
 use ackguard::operation::{Kind, LeaseChange, Tenant};
 use ackguard::policy::Caller;
@@ -34,6 +34,8 @@ impl Gateway<'_> {
                         let changes = changes(guarded.dialect, answer);
                         self.track(holder, reservation.map(|(reservation, _)| reservation), &changes);
                     }
+                    // What this policy refuses settles nothing, whatever the recorded broker has answered.
+                    None if matches!(judgement.effect(), Effect::Answer(_)) => {}
                     None => self.settle(guarded.dialect, &guarded.route, tenant, answer),
                 }
                 self.remember(guarded, judgement, answer);

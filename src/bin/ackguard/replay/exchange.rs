@@ -24,8 +24,17 @@ pub(super) struct Exchange {
     pub(super) body: Vec<u8>,
     /// Whether the recorder cut the request's body short.
     pub(super) truncated: bool,
-    /// The status and the body of the response, where one was recorded.
-    pub(super) response: Option<(u16, Vec<u8>)>,
+    /// The response, where one was recorded.
+    pub(super) response: Option<Answer>,
+}
+
+/// A recorded response.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    /// Whether the recorder cut the body short.
+    pub(super) truncated: bool,
 }
 
 impl Exchange {
@@ -80,7 +89,8 @@ impl Record<'_> {
         let Record { time, request, response } = self;
         let response = match response {
             Some(RecordedResponse { status: Some(status), body_b64, body_text }) => {
-                Some((status, bytes(body_b64.as_deref(), body_text.as_deref(), "response.body_b64")?))
+                let body = bytes(body_b64.as_deref(), body_text.as_deref(), "response.body_b64")?;
+                Some(Answer { status, body, truncated: false })
             }
             _ => None,
         };
@@ -162,7 +172,7 @@ impl HarEntry {
             Some(HarResponse { status, content }) => match u16::try_from(status) {
                 Ok(status) if status > 0 => {
                     let body = content.map(|content| content.bytes("response.content.text")).transpose()?;
-                    Some((status, body.unwrap_or_default()))
+                    Some(Answer { status, body: body.unwrap_or_default(), truncated: false })
                 }
                 _ => None,
             },
@@ -222,6 +232,10 @@ impl Tapped {
         header.map(|header| header.value.clone()).ok_or_else(|| format!("no {name}"))
     }
 
+    fn truncated(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.truncated)
+    }
+
     fn bytes(&self, name: &str) -> Result<Vec<u8>, String> {
         let Some(body) = &self.body else { return Ok(Vec::new()) };
         bytes(body.as_bytes.as_deref(), body.as_string.as_deref(), name)
@@ -237,7 +251,11 @@ impl Trace {
         let Buffered { request, response } = self.http_buffered_trace;
         let response = match &response {
             Some(response) => match response.header(":status").ok().and_then(|status| status.parse().ok()) {
-                Some(status) => Some((status, response.bytes("response.body.as_bytes")?)),
+                Some(status) => Some(Answer {
+                    status,
+                    body: response.bytes("response.body.as_bytes")?,
+                    truncated: response.truncated(),
+                }),
                 None => None,
             },
             None => None,
@@ -247,7 +265,7 @@ impl Trace {
             method: request.header(":method")?,
             target: request.header(":path")?,
             body: request.bytes("request.body.as_bytes")?,
-            truncated: request.body.as_ref().is_some_and(|body| body.truncated),
+            truncated: request.truncated(),
             headers: request.headers.into_iter().map(|header| (header.key, header.value)).collect(),
             response,
         })

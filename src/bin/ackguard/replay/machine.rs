@@ -13,6 +13,7 @@ pub(super) fn report(replayed: &Replayed<'_>) -> Value {
         "foreign": replayed.foreign,
         "unreadable": replayed.unread,
         "without_time": replayed.untimed,
+        "answers_cut_short": replayed.cut,
         "policy": policy(replayed.loaded, replayed.stage, &replayed.tally),
         "against": replayed.other.as_ref().map(|other| {
             let mut against = policy(other.loaded, other.stage, &other.tally);

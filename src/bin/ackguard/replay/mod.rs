@@ -20,7 +20,7 @@ use crate::output::{self, UNREAD};
 
 use capture::{Format, Sink};
 use changes::Changes;
-use exchange::Exchange;
+use exchange::{Answer, Exchange};
 use tally::{Tally, Told, told};
 
 /// How many records that could not be read are told one by one.
@@ -79,6 +79,8 @@ struct Replayed<'p> {
     unread: u64,
     /// Records without a time, for which no limit was asked.
     untimed: u64,
+    /// Records whose answer the recorder cut short.
+    cut: u64,
     format: Format,
 }
 
@@ -120,6 +122,7 @@ pub(crate) fn perform(args: &Args) -> ExitCode {
             foreign: 0,
             unread: 0,
             untimed: 0,
+            cut: 0,
             format: Format::JsonLines,
         };
         if let Err(fault) = capture::read(&args.capture, &mut replayed) {
@@ -168,15 +171,19 @@ impl Replayed<'_> {
         }
     }
 
-    /// Whether what becomes of a request depends on its body.
+    /// Whether what becomes of a request depends on its body, by either policy.
     fn reads_body(&self, exchange: &Exchange) -> bool {
-        let judged = self.gateway.judge(&exchange.head(), &exchange.body, |_| None, None);
-        matches!(judged, Judged::Guarded { guarded, .. } if guarded.reads_body)
+        let mut gateways = std::iter::once(&self.gateway).chain(self.other.as_ref().map(|other| &other.gateway));
+        gateways.any(|gateway| {
+            let judged = gateway.judge(&exchange.head(), &exchange.body, |_| None, None);
+            matches!(judged, Judged::Guarded { guarded, .. } if guarded.reads_body)
+        })
     }
 
     fn replay(&mut self, number: u64, exchange: &Exchange) {
         self.records += 1;
         self.untimed += u64::from(exchange.time.is_none());
+        self.cut += u64::from(exchange.response.as_ref().is_some_and(|answer| answer.truncated));
         let before = judge(&mut self.gateway, exchange, &mut self.tally);
         self.foreign += u64::from(before.is_none());
         if let Some(other) = &mut self.other {
@@ -193,9 +200,9 @@ fn judge(gateway: &mut Gateway<'_>, exchange: &Exchange, tally: &mut Tally) -> O
     if let Some(time) = exchange.time {
         gateway.limit(&mut judged, &exchange.body, time);
     }
-    if let Some((status, answer)) = &exchange.response {
+    if let Some(Answer { status, body, .. }) = &exchange.response {
         let policy = gateway.policy();
-        gateway.answered(&judged, || policy.tenant(&head, |path| property(&head, path)), *status, answer);
+        gateway.answered(&judged, || policy.tenant(&head, |path| property(&head, path)), *status, body);
     }
     let told = told(gateway.policy(), &head, &judged, exchange.time.is_some())?;
     tally.add(&told);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ackguard::http::RequestHead;
 use ackguard::judgement::Judgement;
 use ackguard::operation::{Field, Kind, Millis};
-use ackguard::policy::limit::{IN_FLIGHT, Reach};
+use ackguard::policy::limit::Reach;
 use ackguard::policy::verdict::{Action, Outcome, Refusal, Throttle};
 use ackguard::policy::{Mode, Policy};
 use ackguard::telemetry::{Decision, Scope};
@@ -141,7 +141,7 @@ fn limits(policy: &Policy, judgement: &Judgement<'_>) -> Vec<(String, Decision)>
         }
     };
     let limits = asked.map(|limit| (limit.name.to_string(), says(&limit.name)));
-    limits.chain(in_flight(judgement).map(|decision| (IN_FLIGHT.to_owned(), decision))).collect()
+    limits.chain(in_flight(judgement).map(|decision| (Field::MaxInFlight.name().to_owned(), decision))).collect()
 }
 
 /// What the bound of its group's leases says of a pull, if it was asked.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use ackguard::policy::limit::{Limit, Reach};
+use ackguard::policy::limit::{Cost, Limit, Reach};
 use ackguard::telemetry::Decision;
 use anstyle::Style;
 use tabled::builder::Builder;
@@ -124,17 +124,22 @@ fn tally(tally: &Tally, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// What of the limits was not replayed.
+/// What of the limits was not replayed, or not in full.
 fn unasked(replayed: &Replayed<'_>, out: &mut impl Write) -> io::Result<()> {
     let policies = std::iter::once(replayed.loaded).chain(replayed.other.as_ref().map(|other| other.loaded));
     let bounds = policies.clone().any(|loaded| loaded.policy.bounds_leases());
     let limits = policies.flat_map(|loaded| loaded.policy.limits()).map(Rc::as_ref);
     let (local, fleet): (Vec<&Limit>, Vec<&Limit>) =
         limits.partition(|limit| matches!(limit.reach, Reach::Local { .. }));
+    let reads_answers = bounds || local.iter().any(|limit| limit.cost != Cost::Requests);
     if (bounds || !local.is_empty()) && replayed.untimed > 0 {
         let untimed = output::count(clamped(replayed.untimed), "request");
         let of = if replayed.untimed == replayed.records { "the capture has no times" } else { "they have no time" };
         writeln!(out, "\nLimits were not asked for {untimed}: {of}.")?;
+    }
+    if reads_answers && replayed.cut > 0 {
+        let cut = output::count(clamped(replayed.cut), "answer");
+        writeln!(out, "\nLimits count only what the recorder has left of {cut}.")?;
     }
     if !fleet.is_empty() {
         let names: BTreeSet<&str> = fleet.iter().map(|limit| &*limit.name).collect();

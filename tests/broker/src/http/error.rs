@@ -96,6 +96,11 @@ fn message(error: &Error) -> String {
     }
 }
 
+/// The protocol's code of an error.
+pub(super) fn code(error: &Error) -> &'static str {
+    status_and_code(error).1
+}
+
 fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::Invalid { .. } | Error::Unreadable(_) => (StatusCode::BAD_REQUEST, "InvalidArgument"),

@@ -8,6 +8,7 @@ use super::body::parse;
 use super::delivered::PullResponse;
 use super::publish::{PublishRequest, PublishResponse, TransactionResponse, Visibility};
 use super::route::{Action, Route};
+use super::span::RequestSpan;
 use super::wire::{
     AckResponse, ConsumerResponse, CreateTopicRequest, CreateTopicResponse, Extended, HeartbeatResponse,
     PartitionRoute, PullBody, ReceiptsRequest, RejectResponse, RouteResponse, StateResponse, SubscribeRequest,
@@ -24,15 +25,23 @@ const ROUTE_TTL: Millis = Millis(30_000);
 
 impl App {
     /// Does one operation.
-    pub(super) async fn handle(&self, route: Route, terms: &Terms, body: &[u8]) -> Result<Response<Body>, Error> {
+    pub(super) async fn handle(
+        &self,
+        route: Route,
+        terms: &Terms,
+        body: &[u8],
+        span: &mut RequestSpan,
+    ) -> Result<Response<Body>, Error> {
         match route {
             Route::CreateTopic(topic) => self.create_topic(&topic, body).await,
-            Route::Publish(topic) => self.publish(&topic, terms, body).await,
+            Route::Publish(topic) => self.publish(&topic, terms, body, span).await,
             Route::Locate(topic) => self.locate(&topic),
             Route::Transaction(transaction) => self.transaction(&transaction).await,
             Route::Resolve { transaction, resolution } => self.resolve(&transaction, resolution).await,
-            Route::Subscribe(group) => self.subscribe(&group, terms, body).await,
-            Route::Consumer { group, consumer, action } => self.consumer(&group, &consumer, action, terms, body).await,
+            Route::Subscribe(group) => self.subscribe(&group, terms, body, span).await,
+            Route::Consumer { group, consumer, action } => {
+                self.consumer(&group, &consumer, action, terms, body, span).await
+            }
         }
     }
 
@@ -46,9 +55,16 @@ impl App {
         Ok(json(status, &CreateTopicResponse { topic, partitions }))
     }
 
-    async fn publish(&self, topic: &TopicName, terms: &Terms, body: &[u8]) -> Result<Response<Body>, Error> {
+    async fn publish(
+        &self,
+        topic: &TopicName,
+        terms: &Terms,
+        body: &[u8],
+        span: &mut RequestSpan,
+    ) -> Result<Response<Body>, Error> {
         let codec = terms.codec;
         let (drafts, visibility) = parse::<PublishRequest>(body)?.check(|| self.broker.next_message_id())?;
+        span.messages(drafts.len());
         match visibility {
             Visibility::AtOnce => ok(&PublishResponse::new(&self.broker.publish(topic, drafts, codec).await?)),
             Visibility::AtCommit => {
@@ -76,9 +92,17 @@ impl App {
         ok(&RouteResponse { topic, ttl_ms: ROUTE_TTL, partitions: (0..partitions).map(route).collect() })
     }
 
-    async fn subscribe(&self, group: &GroupName, terms: &Terms, body: &[u8]) -> Result<Response<Body>, Error> {
+    async fn subscribe(
+        &self,
+        group: &GroupName,
+        terms: &Terms,
+        body: &[u8],
+        span: &mut RequestSpan,
+    ) -> Result<Response<Body>, Error> {
         let asked = parse::<SubscribeRequest>(body)?.check(terms.served.semantics())?;
+        span.topic(&asked.topic);
         let description = self.broker.subscribe(group, asked).await?;
+        span.consumer(description.consumer);
         Ok(json(StatusCode::CREATED, &ConsumerResponse::new(group, &description)))
     }
 
@@ -89,6 +113,7 @@ impl App {
         action: Action,
         terms: &Terms,
         body: &[u8],
+        span: &mut RequestSpan,
     ) -> Result<Response<Body>, Error> {
         match action {
             Action::Describe => {
@@ -101,6 +126,7 @@ impl App {
                 let (request, wait) = asked.check(self.semantics(group, consumer, asked.ack_timeout)?)?;
                 let wait = terms.within_patience(wait);
                 let response = PullResponse(self.broker.pull(group, consumer, &request, wait).await?);
+                span.messages(response.0.messages.len());
                 let mut bytes = Vec::with_capacity(response.size_hint());
                 serde_json::to_writer(&mut bytes, &response)
                     .map_err(|error| Error::Unreadable(format!("the messages cannot be written: {error}")))?;
@@ -108,10 +134,12 @@ impl App {
             }
             Action::Ack => {
                 let settled = self.broker.ack(group, consumer, parse::<ReceiptsRequest>(body)?.receipts()?).await?;
+                span.settled(&settled);
                 ok(&AckResponse { acked: settled.done, failed: settled.failed })
             }
             Action::Reject => {
                 let settled = self.broker.reject(group, consumer, parse::<ReceiptsRequest>(body)?.receipts()?).await?;
+                span.settled(&settled);
                 ok(&RejectResponse { rejected: settled.done, failed: settled.failed })
             }
             Action::Heartbeat => {
@@ -119,6 +147,7 @@ impl App {
                 let semantics = self.semantics(group, consumer, asked.ack_timeout)?;
                 let (receipts, ack_timeout) = asked.heartbeat(semantics)?;
                 let settled = self.broker.heartbeat(group, consumer, receipts, ack_timeout).await?;
+                span.settled(&settled);
                 let extended = |(receipt, ack_deadline)| Extended { receipt, ack_deadline };
                 let extended = settled.done.into_iter().map(extended).collect();
                 ok(&HeartbeatResponse { extended, failed: settled.failed })

@@ -15,6 +15,7 @@ mod page;
 mod publish;
 mod route;
 mod signature;
+mod span;
 mod version;
 mod wire;
 
@@ -37,6 +38,8 @@ use metrics::Metrics;
 use operation::Operation;
 use route::Route;
 pub use signature::Credentials;
+use span::RequestSpan;
+use spans::Spans;
 use version::{VERSION, Version};
 
 const REQUEST_ID: &str = "x-dingtalk-mq-request-id";
@@ -47,6 +50,8 @@ pub(crate) struct App {
     pub(crate) credentials: Credentials,
     pub(crate) faults: Faults,
     pub(crate) metrics: Metrics,
+    /// Where requests are traced, if they are.
+    pub(crate) spans: Option<Spans>,
     pub(crate) max_body_bytes: usize,
     pub(crate) default_partitions: u32,
     /// How long a request's body may take to arrive.
@@ -69,6 +74,14 @@ struct Terms {
     codec: Codec,
 }
 
+/// A request, and whom it came from.
+struct Exchange<'a> {
+    parts: Parts,
+    body: Body,
+    operation: Operation,
+    connection: &'a Connection,
+}
+
 impl Terms {
     /// As much of a long poll's wait as the client's patience allows.
     fn within_patience(&self, wait: Millis) -> Millis {
@@ -89,6 +102,10 @@ impl App {
         let id = self.request_ids.next();
         let route = Route::parse(request.method(), request.uri().path());
         let operation = route.as_ref().map_or(Operation::Unknown, Route::operation);
+        let mut span = RequestSpan::begin(self.spans.as_ref(), operation, request.headers());
+        if let Ok(route) = &route {
+            span.names(route, &self.broker);
+        }
         let own = Version::of(self.broker.rules().semantics);
         let version = Version::stated(request.headers());
         let served = version.as_ref().map_or(own, |stated| own.min(*stated));
@@ -97,9 +114,11 @@ impl App {
             let answer_by = stated.answer_by(arrived, self.fallback_timeout);
             (route, Terms { served, answer_by, codec })
         });
-        let outcome = self.operate(admitted, parts, body, operation, connection).await;
+        let exchange = Exchange { parts, body, operation, connection };
+        let outcome = self.operate(admitted, exchange, &mut span).await;
         let mut response = outcome.unwrap_or_else(|error| {
             tracing::debug!(request = %id, operation = operation.as_str(), %error, "refused");
+            span.refused(&error);
             error::response(&error)
         });
         if let Ok(value) = HeaderValue::from_str(&id) {
@@ -107,6 +126,7 @@ impl App {
         }
         response.headers_mut().insert(VERSION, HeaderValue::from_static(served.as_str()));
         self.metrics.answered(operation, response.status(), arrived.elapsed());
+        span.answered(response.status());
         response
     }
 
@@ -119,11 +139,10 @@ impl App {
     async fn operate(
         &self,
         admitted: Result<(Route, Terms), Error>,
-        parts: Parts,
-        body: Body,
-        operation: Operation,
-        connection: &Connection,
+        exchange: Exchange<'_>,
+        span: &mut RequestSpan,
     ) -> Result<Response<Body>, Error> {
+        let Exchange { parts, body, operation, connection } = exchange;
         let (route, terms) = match admitted {
             Ok(admitted) => admitted,
             Err(refused) => {
@@ -134,10 +153,12 @@ impl App {
         let body = body::read_within(self.body_timeout, body, &parts.headers, self.max_body_bytes).await?;
         let body = encoding::decode(body, terms.codec, self.max_body_bytes)?;
         if let Some(response) = self.disturb(operation, Stage::Before, connection).await {
+            span.disturbed();
             return Ok(response);
         }
-        let response = self.handle(route, &terms, &body).await;
+        let response = self.handle(route, &terms, &body, span).await;
         if let Some(disturbed) = self.disturb(operation, Stage::After, connection).await {
+            span.disturbed();
             return Ok(disturbed);
         }
         response

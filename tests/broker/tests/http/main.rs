@@ -15,4 +15,5 @@ mod program;
 mod semantics;
 mod signature;
 mod slow_clients;
+mod tracing;
 mod versions;

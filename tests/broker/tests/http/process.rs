@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::program::{Program, run};
 
 /// A request over a plain socket, whose answer is not read yet.
-fn send(to: SocketAddr, head: &str, body: &str) -> std::net::TcpStream {
+pub(crate) fn send(to: SocketAddr, head: &str, body: &str) -> std::net::TcpStream {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(to).unwrap();
     let length = body.len();
@@ -18,7 +18,7 @@ fn send(to: SocketAddr, head: &str, body: &str) -> std::net::TcpStream {
     stream
 }
 
-fn answer(mut stream: std::net::TcpStream) -> String {
+pub(crate) fn answer(mut stream: std::net::TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text
@@ -79,6 +79,12 @@ fn exit_codes() {
         (&["--credential", "nothing-but-a-secret"], 2, "--credential"),
         (&["--credentials-file", "/nonexistent/file"], 2, "/nonexistent/file"),
         (&["--credentials-file", "/dev/null", "--listen", "192.0.2.1:1"], 2, "/dev/null: it has no line"),
+        (
+            &["--otlp", "http://user:nothing-but-a-secret@collector:4317"],
+            2,
+            "--otlp or OTEL_EXPORTER_OTLP_ENDPOINT: expected",
+        ),
+        (&["--otlp", "", "--listen", "192.0.2.1:1"], 1, "192.0.2.1:1"),
         (&["--listen", "192.0.2.1:1", "--admin", "127.0.0.1:0"], 1, "192.0.2.1:1"),
     ] {
         let output = run(arguments);

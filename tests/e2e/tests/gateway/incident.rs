@@ -24,7 +24,8 @@ async fn replay(edit: impl FnOnce(&mut Value)) -> Vec<String> {
         workload: Workload::new(1, Duration::from_millis(1)..=Duration::from_millis(5)).expect("a range"),
         time_limit: PATIENCE,
     };
-    let incident = Incident::replay(endpoints, options, &[], |_, _| ()).await.unwrap_or_else(|error| panic!("{error}"));
+    let incident =
+        Incident::replay(endpoints, options, &[], None, |_, _| ()).await.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(envoy.warnings(), Vec::<String>::new());
     deviations(&incident.result()).iter().map(Deviation::to_string).collect()
 }

@@ -17,33 +17,17 @@ const SLOW: &str = "4/h";
 fn publish(tenant: &str, topic: &str, messages: usize) -> Vec<u8> {
     let message = json!({ "body": "x" });
     let body = json!({ "messages": vec![message; messages] }).to_string();
-    Request::new("POST", &format!("/tmq/v1/topics/{topic}/messages"))
-        .header("x-dingtalk-mq-appkey", tenant)
-        .header("content-type", "application/json")
-        .body(body)
+    Request::publish(topic).header("x-dingtalk-mq-appkey", tenant).header("content-type", "application/json").body(body)
 }
 
 fn with_limits(limits: Value) -> impl Fn(Setup) -> Setup {
     move |setup| setup.policy(|policy| policy["limits"] = limits.clone())
 }
 
-/// Sends a request and says whether it went on; one that did is taken from the upstream.
-async fn passes(gateway: &Gateway, request: &[u8]) -> bool {
-    let response = gateway.guarded(request).await;
-    match response.head.status() {
-        200 => {
-            gateway.upstream.take().await;
-            true
-        }
-        429 => false,
-        status => panic!("status {status}: {response:?}"),
-    }
-}
-
 async fn passed_of(gateway: &Gateway, request: &[u8], times: usize) -> usize {
     let mut passed = 0;
     for _ in 0..times {
-        passed += usize::from(passes(gateway, request).await);
+        passed += usize::from(gateway.passes(request).await);
     }
     passed
 }
@@ -71,9 +55,9 @@ async fn who_is_over_a_limit_is_told_in_the_dialects_form_when_to_come_back() {
         assert_eq!(seconds, wait.div_ceil(1_000));
         assert_eq!(header("ratelimit"), format!("\"publish-per-tenant\";r=0;t={seconds}"));
         // Another tenant has a bucket of its own; another operation is not limited.
-        assert!(passes(gateway, &publish("app-2", "orders", 1)).await);
+        assert!(gateway.passes(&publish("app-2", "orders", 1)).await);
         let ack = Request::consumer("g", "ack").header("x-dingtalk-mq-appkey", "app-1").body("{\"receipts\":[]}");
-        assert!(passes(gateway, &ack).await);
+        assert!(gateway.passes(&ack).await);
         assert_eq!(gateway.count("ackguard_limited_total;limit=publish-per-tenant").await, 1);
         let count =
             |decision: &str| format!("ackguard_requests_total;dialect=tmq;operation=publish;decision={decision}");
@@ -90,9 +74,9 @@ async fn a_publish_costs_as_many_messages_or_bytes_as_it_has() {
         { "name": "bytes", "operations": ["publish"], "key": ["tenant"], "rate": "1000/h", "burst": 1000, "cost": "bytes" },
     ]);
     in_both_modes(with_limits(limits), async |gateway| {
-        assert!(passes(gateway, &publish("a", "orders", 16)).await);
-        assert!(!passes(gateway, &publish("a", "orders", 5)).await, "21 messages");
-        assert!(passes(gateway, &publish("a", "orders", 4)).await, "what was refused cost nothing");
+        assert!(gateway.passes(&publish("a", "orders", 16)).await);
+        assert!(!gateway.passes(&publish("a", "orders", 5)).await, "21 messages");
+        assert!(gateway.passes(&publish("a", "orders", 4)).await, "what was refused cost nothing");
         // More than the bucket ever holds: no waiting helps.
         let response = gateway.guarded(&publish("a", "stock", 21)).await;
         assert_eq!(response.head.status(), 413, "{response:?}");
@@ -103,11 +87,11 @@ async fn a_publish_costs_as_many_messages_or_bytes_as_it_has() {
         );
         // Bytes: a body of 400 with a length, and the same in chunks whose length nobody tells.
         let body = json!({ "messages": [{ "body": "x".repeat(400 - 27) }] }).to_string();
-        let request = Request::new("POST", "/tmq/v1/topics/t1/messages").header("x-dingtalk-mq-appkey", "b");
-        assert!(passes(gateway, &request.body(&body)).await);
-        assert!(passes(gateway, &request.chunked([body.as_bytes()])).await);
-        assert!(!passes(gateway, &request.body(&body)).await);
-        assert!(!passes(gateway, &request.chunked([body.as_bytes()])).await);
+        let request = Request::publish("t1").header("x-dingtalk-mq-appkey", "b");
+        assert!(gateway.passes(&request.body(&body)).await);
+        assert!(gateway.passes(&request.chunked([body.as_bytes()])).await);
+        assert!(!gateway.passes(&request.body(&body)).await);
+        assert!(!gateway.passes(&request.chunked([body.as_bytes()])).await);
     })
     .await;
 }
@@ -158,10 +142,9 @@ async fn a_limit_in_shadow_counts_and_logs_only() {
 async fn a_client_of_grpc_is_told_by_the_status_of_grpc() {
     let limits = json!([{ "name": "one", "operations": ["publish"], "rate": SLOW, "burst": 1 }]);
     in_both_modes(with_limits(limits), async |gateway| {
-        let request =
-            Request::new("POST", "/tmq/v1/topics/t/messages").header("content-type", "application/grpc+proto");
+        let request = Request::publish("t").header("content-type", "application/grpc+proto");
         let request = request.body("{}");
-        assert!(passes(gateway, &request).await);
+        assert!(gateway.passes(&request).await);
         let response: Message = gateway.guarded(&request).await;
         assert_eq!(response.head.status(), 200, "{response:?}");
         assert_eq!(response.header("grpc-status").as_deref(), Some("8"), "{response:?}");
@@ -177,7 +160,7 @@ async fn a_body_that_cannot_be_counted_is_as_undecidable_as_any() {
         { "name": "messages", "operations": ["publish"], "rate": SLOW, "burst": 50, "cost": "messages" }
     ]);
     in_both_modes(with_limits(limits), async |gateway| {
-        let request = Request::new("POST", "/tmq/v1/topics/t/messages");
+        let request = Request::publish("t");
         for (body, message) in [
             ("[]", "the body is not a JSON object"),
             ("{\"messages\":7}", "messages: not a list"),
@@ -230,14 +213,21 @@ async fn two_workers_keep_one_count_from_the_first_request_on() {
 /// Made-up tenants by the thousands take no more memory than a few, and whoever had used up a burst gets no new one.
 #[tokio::test]
 async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
+    const MADE_UP: u32 = 9_000;
+    // So many fill all slots of the limit.
+    const FULL: u32 = 2_000;
     let limits =
         json!([{ "name": "all", "operations": ["publish"], "key": ["tenant", "topic"], "rate": SLOW, "burst": 2 }]);
     in_both_modes(with_limits(limits), async |gateway| {
         let victim = publish("the-one", "orders", 1);
         assert_eq!(passed_of(gateway, &victim, 3).await, 2);
         let mut client = Http1Client::open(gateway.envoy.guarded()).await;
-        let mut passed = 0;
-        for made_up in 0..3_000 {
+        let memory = || gateway.envoy.resident_bytes().expect("Envoy runs");
+        let (mut passed, mut full) = (0, 0);
+        for made_up in 0..MADE_UP {
+            if made_up == FULL {
+                full = memory();
+            }
             // Names as long as are read: three fit into a slot.
             let (tenant, topic) = (format!("{made_up:06}{}", "x".repeat(250)), "t".repeat(1_024));
             client.send(&publish(&tenant, &topic, 1)).await;
@@ -252,6 +242,9 @@ async fn made_up_tenants_neither_take_memory_nor_win_a_burst_back() {
         }
         assert!(passed > 0);
         assert!(gateway.count("ackguard_evictions_total;table=limits").await > 0);
+        // The names that came since take more than twice as much.
+        let grown = memory().saturating_sub(full);
+        assert!(grown < 4 << 20, "{grown} bytes more");
         assert_eq!(passed_of(gateway, &victim, 2).await, 0);
     })
     .await;
@@ -329,12 +322,12 @@ async fn a_pull_costs_what_it_brings() {
             request.body(r#"{"maxMessages":16}"#)
         };
         // 12 of 20, then 12 more although there are but 8.
-        assert!(passes(gateway, &pull("g", "a")).await);
-        assert!(passes(gateway, &pull("g", "b")).await);
-        assert!(!passes(gateway, &pull("g", "c")).await, "4 are owed");
+        assert!(gateway.passes(&pull("g", "a")).await);
+        assert!(gateway.passes(&pull("g", "b")).await);
+        assert!(!gateway.passes(&pull("g", "c")).await, "4 are owed");
         // The answer has more than 100 bytes, so the same tenant pulls no more, whatever its group.
-        assert!(!passes(gateway, &pull("h", "a")).await);
-        assert!(passes(gateway, &pull("h", "d")).await);
+        assert!(!gateway.passes(&pull("h", "a")).await);
+        assert!(gateway.passes(&pull("h", "d")).await);
         assert_eq!(gateway.count("ackguard_limited_total;limit=messages").await, 1);
         assert_eq!(gateway.count("ackguard_limited_total;limit=bytes").await, 1);
     })
@@ -368,6 +361,7 @@ async fn a_client_is_counted_by_its_address() {
         assert_eq!(passed_of(gateway, &ack("10.1.2.3"), 3).await, 2);
         assert_eq!(passed_of(gateway, &ack("10.1.2.4"), 3).await, 2);
         assert_eq!(passed_of(gateway, &ack("2001:db8::1"), 3).await, 2);
+        assert_eq!(passed_of(gateway, &ack("2001:db8::2"), 3).await, 0, "one client has a whole /64");
     })
     .await;
     in_both_modes(at_the_edge(true), async |gateway| {

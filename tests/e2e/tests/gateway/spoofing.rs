@@ -11,7 +11,7 @@ async fn a_clients_own_announcements_never_reach_the_upstream() {
     let requests = [
         ("a subscribe", Request::subscribe("g"), body),
         ("an edited subscribe", Request::subscribe("g"), edited),
-        ("a publish", Request::new("POST", "/tmq/v1/topics/orders/messages"), r#"{"messages":[]}"#),
+        ("a publish", Request::publish("orders"), r#"{"messages":[]}"#),
         ("an unknown operation", Request::new("POST", "/tmq/v1/nothing"), "x"),
         ("other traffic", Request::new("POST", "/other"), "x"),
     ];

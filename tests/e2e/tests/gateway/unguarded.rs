@@ -67,8 +67,11 @@ async fn every_method_and_form_of_body_arrives_as_it_came() {
             }
             let counters = gateway.envoy.stats("wasmcustom").await.expect("Envoy's admin");
             let names: Vec<&str> = counters.keys().map(String::as_str).collect();
-            let reloads = "wasmcustom.ackguard_policy_reloads_total;result=accepted";
-            assert_eq!(names, [reloads], "traffic that no dialect reads is not counted");
+            let of_the_policy = [
+                "wasmcustom.ackguard_policy_info;version=1;mode=enforce",
+                "wasmcustom.ackguard_policy_reloads_total;result=accepted",
+            ];
+            assert_eq!(names, of_the_policy, "traffic that no dialect reads is not counted");
         },
     )
     .await;

@@ -5,10 +5,8 @@ use std::time::Duration;
 use stack::{Bootstrap, BootstrapError, Envoy, TimedOut};
 use tokio::time::Instant;
 
+use crate::measure::{MeasureError, Site};
 use crate::steady::{Expected, Load, Numbered, Summary, Traffic};
-
-use super::BenchError;
-use super::site::Site;
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
@@ -33,7 +31,7 @@ impl Changing {
         bootstrap: Bootstrap,
         request: Numbered,
         header: &'static str,
-    ) -> Result<Self, BenchError> {
+    ) -> Result<Self, MeasureError> {
         let site = Site::start(bootstrap).await?;
         let connections = site.cover(CONNECTIONS).await?;
         let load = Load::start(connections, Traffic { request, expected: Expected::Version(header), every: EVERY }, 1);
@@ -49,7 +47,7 @@ impl Changing {
 
     /// Moves `resource`, which has the next version, into place. Returns the time from the move to the first answer by
     /// it on the last of the connections.
-    pub(super) async fn change(&mut self, resource: &str) -> Result<Duration, BenchError> {
+    pub(super) async fn change(&mut self, resource: &str) -> Result<Duration, MeasureError> {
         self.change_by(|envoy| envoy.deliver_text(resource)).await
     }
 
@@ -57,7 +55,7 @@ impl Changing {
     pub(super) async fn change_by(
         &mut self,
         deliver: impl FnOnce(&Envoy) -> Result<std::time::Instant, BootstrapError>,
-    ) -> Result<Duration, BenchError> {
+    ) -> Result<Duration, MeasureError> {
         self.version += 1;
         self.load.expect(self.version);
         let moved = deliver(&self.site.envoy)?;
@@ -67,7 +65,7 @@ impl Changing {
 
     /// Moves `resource`, which is to be refused, into place, and waits until Envoy has refused it and the version in
     /// force has answered on every connection since.
-    pub(super) async fn refuse(&mut self, resource: &str) -> Result<(), BenchError> {
+    pub(super) async fn refuse(&mut self, resource: &str) -> Result<(), MeasureError> {
         self.refused += 1;
         self.site.envoy.deliver_text(resource)?;
         self.site.envoy.stat_reaches(REJECTED, self.refused).await.map_err(|timeout| self.fault(timeout))?;
@@ -77,7 +75,7 @@ impl Changing {
     }
 
     /// How many policies Envoy says that it refused.
-    pub(super) async fn refused(&self) -> Result<u64, BenchError> {
+    pub(super) async fn refused(&self) -> Result<u64, MeasureError> {
         Ok(self.site.envoy.stat(REJECTED).await?)
     }
 
@@ -86,8 +84,8 @@ impl Changing {
         self.load.stop().await.0
     }
 
-    fn fault(&self, source: TimedOut) -> BenchError {
+    fn fault(&self, source: TimedOut) -> MeasureError {
         let (failed, faults) = self.load.faults();
-        BenchError::TimedOut { source, failed, first: faults.first().map(ToString::to_string).unwrap_or_default() }
+        MeasureError::TimedOut { source, failed, first: faults.first().map(ToString::to_string).unwrap_or_default() }
     }
 }

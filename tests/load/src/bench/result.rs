@@ -5,49 +5,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Number, Value};
 
-use super::{BenchError, Figure};
+use super::Figure;
+use crate::measure::{Machine, MeasureError};
 
 /// The name of the file.
 const RESULT: &str = "result.json";
-
-/// What a figure depends on besides what it measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Machine {
-    /// Processors that may be used.
-    pub cores: usize,
-    /// Processes that wanted one, over the last minute before the measuring; null where the system does not say.
-    pub load_before: Option<f32>,
-    /// The same, at its end.
-    pub load_after: Option<f32>,
-}
-
-impl Machine {
-    /// The machine before the measuring.
-    #[must_use]
-    pub fn before() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cores, load_before: load_average(), load_after: None }
-    }
-
-    /// The machine after it.
-    #[must_use]
-    pub fn after(self) -> Self {
-        Self { load_after: load_average(), ..self }
-    }
-}
-
-fn load_average() -> Option<f32> {
-    use procfs::Current as _;
-    Some(procfs::LoadAverage::current().ok()?.one)
-}
 
 /// Writes `result.json` into `directory`, which is made where it is missing, and returns its path.
 ///
 /// # Errors
 /// Where the file system says no.
-pub fn write(directory: &Path, figures: &[Figure], machine: &Machine) -> Result<PathBuf, BenchError> {
+pub fn write(directory: &Path, figures: &[Figure], machine: &Machine) -> Result<PathBuf, MeasureError> {
     let path = directory.join(RESULT);
-    let system = |source| BenchError::System { what: path.display().to_string(), source };
+    let system = |source| MeasureError::System { what: path.display().to_string(), source };
     fs::create_dir_all(directory).map_err(system)?;
     fs::write(&path, format!("{:#}\n", json(figures, machine))).map_err(system)?;
     Ok(path)

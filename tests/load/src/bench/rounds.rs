@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::cpu;
+use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Connection, Load, Summary, Traffic};
-
-use super::site::Site;
-use super::{BenchError, Progress};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
@@ -31,15 +29,15 @@ pub(super) struct Rounds<const SIDES: usize> {
 
 impl Side {
     /// `site`, which serves version 1 or none, under `traffic`.
-    pub(super) async fn new(site: Site, traffic: Traffic) -> Result<Self, BenchError> {
+    pub(super) async fn new(site: Site, traffic: Traffic) -> Result<Self, MeasureError> {
         let connections = site.cover(CONNECTIONS).await?;
         Ok(Self { site, traffic, connections, load: Summary::default() })
     }
 
     /// Its part of a round: the CPU time of Envoy for each request that it answered in `time`.
-    async fn round(&mut self, time: Duration) -> Result<Duration, BenchError> {
+    async fn round(&mut self, time: Duration) -> Result<Duration, MeasureError> {
         let pid = self.site.envoy.pid();
-        let gone = || BenchError::Nothing("Envoy has ended");
+        let gone = || MeasureError::Nothing("Envoy has ended");
         let before = cpu::precise(pid).ok_or_else(gone)?;
         let load = Load::start(std::mem::take(&mut self.connections), self.traffic, 1);
         tokio::time::sleep(time).await;
@@ -49,7 +47,7 @@ impl Side {
         let answers: u64 = summary.answers.iter().sum();
         self.load = std::mem::take(&mut self.load).and(summary);
         let answers = u32::try_from(answers).ok().filter(|answers| *answers > 0);
-        Ok(spent / answers.ok_or(BenchError::Nothing("no request was answered"))?)
+        Ok(spent / answers.ok_or(MeasureError::Nothing("no request was answered"))?)
     }
 }
 
@@ -60,7 +58,7 @@ pub(super) async fn measure<const SIDES: usize>(
     rounds: u32,
     time: Duration,
     progress: &Progress,
-) -> Result<Rounds<SIDES>, BenchError> {
+) -> Result<Rounds<SIDES>, MeasureError> {
     let mut all = Vec::new();
     for number in 0..=rounds {
         let mut spent = [Duration::ZERO; SIDES];

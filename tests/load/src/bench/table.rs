@@ -4,7 +4,8 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 
-use super::{Figure, Machine};
+use super::Figure;
+use crate::measure::Machine;
 
 /// The table of `figures`, and in one line what they were measured on.
 #[must_use]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use tmq_load::bench::{Machine, Options, Row, table, write};
+use tmq_load::bench::{Options, Row, table, write};
+use tmq_load::measure::Machine;
 
 /// The options of the benchmark.
 #[derive(Debug, clap::Args)]
@@ -24,10 +25,10 @@ pub(crate) struct Args {
     /// Policies of 10,000 rules to move into place under load in binary form, and a fifth as many as text and as a Struct.
     #[arg(long, default_value_t = Options::default().large_reloads, value_parser = clap::value_parser!(u64).range(1..))]
     large_reloads: u64,
-    /// Pairs of rounds for each ratio of CPU time.
+    /// Rounds of each comparison of CPU time: in a round, each site has a turn.
     #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long one round takes.
+    /// How long a turn takes; half of it for the limits, whose six sites take turns.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     round: Duration,
     /// Pairs of new modules, AckGuard's and the no-op filter's.

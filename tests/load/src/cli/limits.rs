@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use tmq_load::bench::Machine;
 use tmq_load::limits::{CASES, Case, Report, measure, update};
+use tmq_load::measure::Machine;
 
 /// The options of the measurement.
 #[derive(Debug, clap::Args)]

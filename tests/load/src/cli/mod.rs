@@ -3,6 +3,8 @@
 pub(crate) mod bench;
 pub(crate) mod incident;
 pub(crate) mod limits;
+mod traced;
+pub(crate) mod traffic;
 
 use clap::{Parser, Subcommand};
 
@@ -23,4 +25,6 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Measure how exactly limits hold in a real Envoy, under more demand than they let through.
     Limits(limits::Args),
+    /// Publish and consume through a gateway at a steady rate, until it is told to end.
+    Traffic(traffic::Args),
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use spans::Span;
 
 /// Why an operation of the client has no result.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,21 @@ pub enum ClientError {
         /// What was found, and what was expected.
         what: String,
     },
+}
+
+impl ClientError {
+    /// Tells `span` what became of its request, in words of which there are few.
+    pub(super) fn tell(&self, span: &mut Span) {
+        match self {
+            Self::NoAnswer { .. } => span.fail("no_answer"),
+            Self::TimedOut { .. } => span.fail("timeout"),
+            Self::Malformed { .. } => span.fail("malformed"),
+            Self::Refused { status, refusal, .. } => {
+                span.answered(*status);
+                span.fail(refusal.code.clone());
+            }
+        }
+    }
 }
 
 /// An error in the protocol's form. A body in another form is kept as the message of an error with no code.

@@ -1,6 +1,7 @@
 //! JSON over kept-alive HTTP/1.1 connections. Knows nothing of the protocol's operations.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use spans::{Spans, attribute};
 
 use super::ANSWER_WITHIN;
 use super::error::{ClientError, Refusal};
@@ -19,12 +21,17 @@ use super::error::{ClientError, Refusal};
 /// The header that names the tenant.
 const APP_KEY: &str = "x-dingtalk-mq-appkey";
 
+/// The value of `messaging.system`.
+const SYSTEM: &str = "tmq";
+
 /// A pool of connections to one address.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     pool: Pool<HttpConnector, Full<Bytes>>,
     address: SocketAddr,
-    tenant: &'static str,
+    tenant: Arc<str>,
+    /// What traces the requests, if they are.
+    pub(super) spans: Option<Spans>,
 }
 
 /// A successful answer.
@@ -32,6 +39,7 @@ pub(super) struct Http {
 pub(super) struct Answer {
     operation: &'static str,
     url: String,
+    status: u16,
     headers: HeaderMap,
     body: Bytes,
     /// From the first byte asked to the last byte answered, a new connection included.
@@ -39,12 +47,12 @@ pub(super) struct Answer {
 }
 
 impl Http {
-    pub(super) fn new(address: SocketAddr, tenant: &'static str) -> Self {
+    pub(super) fn new(address: SocketAddr, tenant: &str) -> Self {
         let mut connector = HttpConnector::new();
         // Requests are small and complete: waiting to fill a packet would be measured as the gateway's latency.
         connector.set_nodelay(true);
         let pool = Pool::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Self { pool, address, tenant }
+        Self { pool, address, tenant: tenant.into(), spans: None }
     }
 
     pub(super) async fn get(&self, operation: &'static str, path: &str) -> Result<Answer, ClientError> {
@@ -94,14 +102,34 @@ impl Http {
     ) -> Result<Answer, ClientError> {
         let url = self.url(path);
         let no_answer = |source| ClientError::NoAnswer { operation, url: url.clone(), source };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(&url)
-            .header(APP_KEY, self.tenant)
+            .header(APP_KEY, &*self.tenant)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|source| no_answer(source.into()))?;
 
+        let Some(spans) = &self.spans else { return self.send(operation, url, request, within).await };
+        let mut span = spans.client(operation, request.headers_mut());
+        span.set(attribute::MESSAGING_SYSTEM, SYSTEM);
+        span.set(attribute::MESSAGING_OPERATION_NAME, operation);
+        let answered = self.send(operation, url, request, within).await;
+        match &answered {
+            Ok(answer) => span.answered(answer.status),
+            Err(error) => error.tell(&mut span),
+        }
+        answered
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        url: String,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+    ) -> Result<Answer, ClientError> {
+        let no_answer = |source| ClientError::NoAnswer { operation, url: url.clone(), source };
         let sent = Instant::now();
         let answered = tokio::time::timeout(within, async {
             let response = self.pool.request(request).await.map_err(|source| no_answer(source.into()))?;
@@ -116,14 +144,10 @@ impl Http {
             Err(_elapsed) => return Err(ClientError::TimedOut { operation, url, within }),
         };
         if !head.status.is_success() {
-            return Err(ClientError::Refused {
-                operation,
-                url,
-                status: head.status.as_u16(),
-                refusal: Refusal::read(&body),
-            });
+            let (status, refusal) = (head.status.as_u16(), Refusal::read(&body));
+            return Err(ClientError::Refused { operation, url, status, refusal });
         }
-        Ok(Answer { operation, url, headers: head.headers, body, took })
+        Ok(Answer { operation, url, status: head.status.as_u16(), headers: head.headers, body, took })
     }
 }
 

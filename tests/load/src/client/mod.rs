@@ -14,14 +14,15 @@ use std::time::Duration;
 
 pub use admin::{Admin, GroupLedger};
 pub use error::{ClientError, Refusal};
+use spans::Spans;
 pub use wire::{AckAnswer, Delivery, FailedReceipt, Message, Subscribe, Subscription};
 
 use crate::latency::{Latencies, Operation};
 use http::{Answer, Http};
 use wire::{Ack, CreateTopic, NoBody, Publish, Published, Pull, Pulled};
 
-/// The tenant that this client calls itself.
-const TENANT: &str = "tmq-load";
+/// The tenant that a client calls itself where nothing else is said.
+pub const TENANT: &str = "tmq-load";
 
 /// How long the broker may take to answer, beyond the time that a long poll was asked to wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -62,10 +63,23 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the T-MQ endpoint at `address`, with connections of its own.
+    /// A client of the T-MQ endpoint at `address`, with connections of its own, of the tenant [`TENANT`].
     #[must_use]
     pub fn new(address: SocketAddr, latencies: Arc<Latencies>) -> Self {
-        Self { http: Http::new(address, TENANT), latencies }
+        Self::of_tenant(address, TENANT, latencies)
+    }
+
+    /// The same, of `tenant`, which must be fit for a header's value.
+    #[must_use]
+    pub fn of_tenant(address: SocketAddr, tenant: &str, latencies: Arc<Latencies>) -> Self {
+        Self { http: Http::new(address, tenant), latencies }
+    }
+
+    /// The same with the requests traced by `spans`, where there are some: each that is sampled begins a trace.
+    #[must_use]
+    pub fn traced(mut self, spans: Option<Spans>) -> Self {
+        self.http.spans = spans;
+        self
     }
 
     /// Makes `topic` with `partitions` partitions; one that exists already is a success.

@@ -137,6 +137,9 @@ impl Case {
     }
 }
 
+/// AckGuard's name among the filters of the shipped configuration.
+pub(crate) const ACKGUARD: &str = "ackguard";
+
 /// A publish of `tenant`'s with `body`.
 pub(crate) fn publish(tenant: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body.into()));
@@ -158,7 +161,7 @@ pub(crate) fn token_bucket(max: u32, fill: u32, interval: &str) -> Value {
 /// Puts Envoy's own filter, with one bucket for all workers, into the place of AckGuard.
 pub(crate) fn limit_natively(document: &mut Value, bucket: Value) {
     let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
-    http_connection_manager(document, LISTENER)["http_filters"][0] = json!({
+    let native = json!({
         "name": "envoy.filters.http.local_ratelimit",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
@@ -168,12 +171,8 @@ pub(crate) fn limit_natively(document: &mut Value, bucket: Value) {
             "filter_enforced": always,
         },
     });
-}
-
-/// Takes AckGuard out.
-pub(crate) fn unguard(document: &mut Value) {
-    let filters = &mut http_connection_manager(document, LISTENER)["http_filters"];
-    if let Some(filters) = filters.as_array_mut() {
-        filters.remove(0);
+    let filters = http_connection_manager(document, LISTENER)["http_filters"].as_array_mut();
+    for filter in filters.into_iter().flatten().filter(|filter| filter["name"] == ACKGUARD) {
+        *filter = native.clone();
     }
 }

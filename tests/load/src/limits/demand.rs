@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::Case;
 use super::accuracy::Sample;
-use crate::bench::{BenchError, Progress};
+use crate::measure::{MeasureError, Progress};
 use crate::steady::{Connection, Fault, answer};
 
 /// When a connection sends.
@@ -32,7 +32,7 @@ pub(super) async fn meet(
     connections: Vec<Connection>,
     time: Duration,
     progress: &Progress,
-) -> Result<Vec<Sample>, BenchError> {
+) -> Result<Vec<Sample>, MeasureError> {
     let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
     // Each connection has one request under way; together they send evenly.
     let every = Duration::from_secs(1) * count / case.demand;
@@ -60,7 +60,7 @@ async fn client(
     mut connection: Connection,
     pace: Pace,
     numbers: impl Iterator<Item = u64>,
-) -> Result<Vec<Sample>, BenchError> {
+) -> Result<Vec<Sample>, MeasureError> {
     let mut times = interval_at(pace.first, pace.every);
     times.set_missed_tick_behavior(if case.is_over() {
         // What could not be sent in time is sent at once: the demand is never less than it is to be.
@@ -76,19 +76,19 @@ async fn client(
         if sent >= pace.end {
             break;
         }
-        let answer = answer(&mut connection, case.publish(number)).await.map_err(BenchError::Request)?;
+        let answer = answer(&mut connection, case.publish(number)).await.map_err(MeasureError::Request)?;
         let admitted = match answer.status().as_u16() {
             200 => true,
             429 => false,
             status => {
                 let body = String::from_utf8_lossy(answer.body()).into_owned();
-                return Err(BenchError::Request(Fault::Status { status, body }));
+                return Err(MeasureError::Request(Fault::Status { status, body }));
             }
         };
         let answered = Instant::now();
         // Envoy keeps no connection of HTTP/1 on which it has answered before it read the whole request.
         if answer.headers().get(CONNECTION).is_some_and(|value| value == "close") {
-            let broken = |reason| BenchError::Request(Fault::NoAnswer { reason });
+            let broken = |reason| MeasureError::Request(Fault::NoAnswer { reason });
             connection = Connection::open(gateway).await.map_err(broken)?;
         }
         let since = |moment: Instant| moment - pace.start;

@@ -12,11 +12,11 @@ mod report;
 
 use std::time::Duration;
 
-use crate::bench::{BenchError, Progress, Site};
+use crate::measure::{MeasureError, Progress, Site};
 
 pub use accuracy::Accuracy;
+pub(crate) use case::{ACKGUARD, limit_natively, publish, token_bucket};
 pub use case::{CASES, Case, Guard, HOT, LOCAL_RATELIMIT};
-pub(crate) use case::{limit_natively, publish, token_bucket, unguard};
 pub use report::{Report, update};
 
 /// For how long a demand meets its limit before what is let through is counted as a steady rate: far longer than the
@@ -30,11 +30,11 @@ const CONNECTIONS: usize = 8;
 ///
 /// # Errors
 /// Where a request gets another answer than 200 or 429, or there is nothing to measure.
-pub async fn measure(case: &Case, time: Duration) -> Result<Accuracy, BenchError> {
+pub async fn measure(case: &Case, time: Duration) -> Result<Accuracy, MeasureError> {
     let progress = Progress::begin(case.name, (SETTLING + time).as_secs());
     let site = Site::with_workers(case.bootstrap()?, case.workers).await?;
     let connections = site.cover(CONNECTIONS).await?;
     let samples = demand::meet(case, site.envoy.guarded(), connections, SETTLING + time, &progress).await?;
     progress.end();
-    Accuracy::of(samples, case, time).ok_or(BenchError::Nothing("no request was let through"))
+    Accuracy::of(samples, case, time).ok_or(MeasureError::Nothing("no request was let through"))
 }

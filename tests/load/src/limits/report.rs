@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use serde_json::{Map, Number, Value, json};
 
 use super::{Accuracy, Case};
-use crate::bench::{BenchError, Machine};
+use crate::measure::{Machine, MeasureError};
 
 /// The name of the file.
 const RESULT: &str = "result.json";
@@ -67,7 +67,7 @@ impl Report {
     ///
     /// # Errors
     /// Where the file system says no.
-    pub fn write(&self, directory: &Path) -> Result<PathBuf, BenchError> {
+    pub fn write(&self, directory: &Path) -> Result<PathBuf, MeasureError> {
         let path = directory.join(RESULT);
         fs::create_dir_all(directory).map_err(at(&path))?;
         fs::write(&path, format!("{:#}\n", self.json())).map_err(at(&path))?;
@@ -112,10 +112,10 @@ fn number(value: f64) -> Value {
 ///
 /// # Errors
 /// Where it cannot be read or written, or has no marks.
-pub fn update(path: &Path, table: &str) -> Result<(), BenchError> {
+pub fn update(path: &Path, table: &str) -> Result<(), MeasureError> {
     let document = fs::read_to_string(path).map_err(at(path))?;
-    let new =
-        put(&document, table).ok_or(BenchError::Nothing("the document has no marks between which the table stands"))?;
+    let new = put(&document, table)
+        .ok_or(MeasureError::Nothing("the document has no marks between which the table stands"))?;
     fs::write(path, new).map_err(at(path))
 }
 
@@ -125,9 +125,9 @@ fn put(document: &str, table: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> BenchError {
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> MeasureError {
     let what = path.display().to_string();
-    move |source| BenchError::System { what, source }
+    move |source| MeasureError::System { what, source }
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ const LINES: [(&str, Figure); 4] = [
 pub struct Report<'a> {
     /// Both runs.
     pub incident: &'a Incident,
-    /// The guarded listener's policy, as text.
-    pub policy: &'a str,
+    /// The guarded listener's policy, as text, where it is known.
+    pub policy: Option<&'a str>,
     /// Where the figures are not what the incident is to show.
     pub deviations: &'a [Deviation],
 }
@@ -191,7 +191,7 @@ fn rows(rows: &[Row]) -> Markup {
     }
 }
 
-fn gateway(incident: &Incident, policy: &str) -> Markup {
+fn gateway(incident: &Incident, policy: Option<&str>) -> Markup {
     html! {
         section {
             h2 { "What the gateway did" }
@@ -205,8 +205,10 @@ fn gateway(incident: &Incident, policy: &str) -> Markup {
                     } }
                 }
             }
-            p { "The policy in force:" }
-            pre { code { (policy) } }
+            @if let Some(policy) = policy {
+                p { "The policy in force:" }
+                pre { code { (policy) } }
+            }
         }
     }
 }

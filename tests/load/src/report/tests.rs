@@ -45,7 +45,9 @@ fn incident(guarded_lost: u64) -> Incident {
 fn rendered(guarded_lost: u64) -> String {
     let incident = incident(guarded_lost);
     let deviations = deviations(&incident.result());
-    Report { incident: &incident, policy: "ack_timeout: { default: 10s }", deviations: &deviations }.page().unwrap()
+    Report { incident: &incident, policy: Some("ack_timeout: { default: 10s }"), deviations: &deviations }
+        .page()
+        .unwrap()
 }
 
 #[test]

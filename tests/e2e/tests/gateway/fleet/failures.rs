@@ -1,13 +1,14 @@
 //! What holds when the service gives no answer.
 
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::Instant;
 
 use e2e::client::Http1Client;
 use e2e::gateway::{Gateway, MODES, Setup, shipped};
 use e2e::request::Request;
 use serde_json::{Value, json};
-use stack::{HostMode, until};
+use stack::{Clock, HostMode, until};
 
 use super::stand::{add_cluster, asking, at_most, fleet, passes, publish, redis, results, service, went_on};
 
@@ -48,6 +49,42 @@ async fn a_service_that_hangs_is_waited_for_no_longer_than_the_limit_says() {
         }
         service.hang(false);
         answered_again(&gateway).await;
+        gateway.finish().await;
+    }
+}
+
+/// Envoy ends a call by its own time-out. A filter whose clock runs ahead of Envoy's timers shows that it would not wait for
+/// that end: it answers while the call is still under way.
+#[tokio::test]
+async fn a_wait_ends_where_envoy_never_tells_how_the_call_ended() {
+    // On a machine that stands still for a second, Envoy may be first. Fewer than the failures that open the breaker.
+    const TRIALS: u64 = 4;
+    let redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "publish")])).await;
+    for mode in MODES {
+        let clock = Rc::new(Clock::new().expect("a clock"));
+        let limits = json!([fleet("publish", "reject")]);
+        let gateway = asking(mode, &[service.address()], limits).clock(clock.clone()).start().await;
+        let mut first = false;
+        for trial in 1..=TRIALS {
+            service.hang(true);
+            let before = service.calls();
+            let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+            client.send(&publish("a", 1)).await;
+            until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
+            clock.set(2 * i64::try_from(trial).expect("few")).expect("the clock is set");
+            let response = client.response().await;
+            first = gateway.stat("cluster.ratelimit.upstream_rq_active").await == 1;
+            assert!(!went_on(&gateway, &response).await, "{mode:?}");
+            assert_eq!(results(&gateway).await, [0, 0, trial, 0, 0], "{mode:?}");
+            service.hang(false);
+            if first {
+                break;
+            }
+        }
+        assert!(first, "{mode:?}: the filter waited for Envoy");
+        // The end of the call, when it comes, is nobody's business any more.
+        assert!(passes(&gateway, "a", 1).await, "{mode:?}");
         gateway.finish().await;
     }
 }
@@ -120,18 +157,21 @@ async fn clients_that_leave_while_the_service_is_asked_leave_nothing_behind() {
     for mode in MODES {
         let redis = redis().await;
         let service = service(&redis, json!([at_most(1_000, "publish")])).await;
-        let gateway = asking(mode, &[service.address()], json!([fleet("publish", "reject")])).start().await;
+        // The one token of the limit here is back when its client has left, or the next one would not be asked for.
+        let here = json!({"name": "here", "operations": ["publish"], "rate": "1/h", "burst": 1});
+        let gateway = asking(mode, &[service.address()], json!([here, fleet("publish", "reject")])).start().await;
         service.hang(true);
-        for _ in 0..4 {
-            let before = service.calls();
+        for round in 1..=4 {
             let mut client = Http1Client::open(gateway.envoy.guarded()).await;
             client.send(&publish("a", 1)).await;
-            until("the call", async || (service.calls() > before).then_some(())).await.unwrap();
+            until("the call", async || (service.calls() == round).then_some(())).await.unwrap();
             drop(client);
+            let left = "wasmcustom.ackguard_fleet_calls_total;result=left";
+            gateway.envoy.stat_reaches(left, round).await.expect("its end is noticed");
         }
+        assert_eq!(gateway.stat("http.guarded.downstream_rq_active").await, 0);
         service.hang(false);
         assert!(passes(&gateway, "a", 1).await);
-        gateway.upstream.forget();
         gateway.end().await;
     }
 }
@@ -144,17 +184,21 @@ async fn a_body_that_comes_while_the_service_is_asked_arrives_whole() {
         let service = service(&redis, json!([at_most(1_000, "publish")])).await;
         let gateway = asking(mode, &[service.address()], json!([fleet("publish", "reject")])).start().await;
         let pieces = ["{\"messages\":[", "{\"body\":\"x\"}", "]}"];
-        let request = Request::new("POST", "/tmq/v1/topics/orders/messages").header("x-dingtalk-mq-appkey", "a");
+        let request = Request::publish("orders").header("x-dingtalk-mq-appkey", "a");
         let whole = request.chunked_with_trailers(pieces.map(str::as_bytes), "x-trailer: t\r\n");
-        let (start, rest) = whole.split_at(whole.len() - 45);
+        let end = whole.windows(4).position(|found| found == b"\r\n\r\n").expect("the end of the head") + 4;
+        let (head, body) = whole.split_at(end);
+        let received = "http.guarded.downstream_cx_rx_bytes_total";
+        let before = gateway.stat(received).await;
         service.hang(true);
         let mut client = Http1Client::open(gateway.envoy.guarded()).await;
-        client.send(start).await;
+        client.send(head).await;
         until("the call", async || (service.calls() > 0).then_some(())).await.unwrap();
-        for piece in rest.chunks(10) {
+        for piece in body.chunks(10) {
             client.send(piece).await;
             tokio::task::yield_now().await;
         }
+        gateway.envoy.stat_reaches(received, before + whole.len() as u64).await.expect("the body while it waits");
         service.hang(false);
         let response = client.response().await;
         assert_eq!(response.head.status(), 200, "{mode:?}: {response:?}");
@@ -165,16 +209,20 @@ async fn a_body_that_comes_while_the_service_is_asked_arrives_whole() {
     }
 }
 
-/// A policy that is replaced takes nothing from the requests that wait under it, whether the new one asks a service or not.
+/// A policy that is replaced takes nothing from the requests that wait under it, whether the new one asks a service or not,
+/// and they end as it says.
 #[tokio::test]
 async fn a_request_that_waits_when_the_policy_changes_is_answered_under_its_own() {
     let redis = redis().await;
     let service = service(&redis, json!([at_most(1_000, "publish")])).await;
-    for (on_error, next) in [("reject", json!([fleet("publish", "reject")])), ("allow", json!([]))] {
+    for (on_error, next) in [("reject", json!([])), ("allow", json!([fleet("publish", "reject")]))] {
         let bootstrap = shipped("ecds.yaml").host_mode(HostMode::Streamed);
         let bootstrap = bootstrap.with(|document| add_cluster(document, &[service.address()]));
         let first = bootstrap.clone().edit_policy(|policy| policy["limits"] = json!([fleet("publish", on_error)]));
-        let second = bootstrap.edit_policy(|policy| policy["limits"] = next.clone());
+        let second = bootstrap.edit_policy(|policy| {
+            policy["version"] = "2".into();
+            policy["limits"] = next;
+        });
         let gateway = Setup::new(HostMode::Streamed).bootstrap(|_| first).start().await;
         service.hang(true);
         let before = service.calls();
@@ -185,8 +233,12 @@ async fn a_request_that_waits_when_the_policy_changes_is_answered_under_its_own(
         let updated = gateway.stat(updates).await;
         gateway.envoy.deliver(&second).expect("a configuration with ECDS");
         gateway.envoy.stat_reaches(updates, updated + 1).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(results(&gateway).await, [0; 5], "{on_error}: it waits while the policy changes");
         let response = client.response().await;
+        // The second policy would do the other of the two.
         assert_eq!(went_on(&gateway, &response).await, on_error == "allow", "{on_error}");
+        let told = (on_error == "reject").then_some("reject; limit=publish; policy=1");
+        assert_eq!(response.header("x-ackguard").as_deref(), told, "{on_error}");
         assert_eq!(results(&gateway).await, [0, 0, 1, 0, 0], "{on_error}");
         service.hang(false);
         gateway.finish().await;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use serde_json::json;
-use stack::{Bootstrap, BootstrapError, HostMode};
+use serde_json::{Value, json};
+use stack::{Bootstrap, BootstrapError, HostMode, http_connection_manager};
 
 use super::super::quantiles::median;
 use super::super::rounds::{self, Side};
-use super::super::site::Site;
-use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
-use crate::limits::{self, HOT, limit_natively, publish, token_bucket, unguard};
-use crate::steady::{Expected, Traffic};
+use super::super::{Figure, Goal, Options, Outcome, Unit};
+use crate::limits::{self, ACKGUARD, HOT, limit_natively, publish, token_bucket};
+use crate::measure::{MeasureError, Progress, Site};
+use crate::steady::{Expected, LISTENER, Traffic};
 
 /// More than any round asks for, a second.
 const PLENTY: u32 = 1_000_000;
@@ -41,7 +41,7 @@ enum Fate {
     Refused,
 }
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, BenchError> {
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
     let sides = [
         side(Filter::None, Fate::Admitted).await?,
         side(Filter::Native, Fate::Admitted).await?,
@@ -52,7 +52,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     ];
     // Six sides where other rows have two.
     let rounds = rounds::measure(sides, options.rounds, options.round / 2, progress).await?;
-    let nothing = || BenchError::Nothing("no round");
+    let nothing = || MeasureError::Nothing("no round");
     let of_rounds = |of: &dyn Fn([f64; 6]) -> f64| {
         let values = rounds.spent.iter().map(|spent| of(spent.map(|time| time.as_secs_f64() * 1e6)));
         median(&values.collect::<Vec<f64>>()).ok_or_else(nothing)
@@ -111,7 +111,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     Ok(Outcome::new(figures, &rounds.load))
 }
 
-async fn side(filter: Filter, fate: Fate) -> Result<Side, BenchError> {
+async fn side(filter: Filter, fate: Fate) -> Result<Side, MeasureError> {
     let site = Site::start(bootstrap(filter, fate)?).await?;
     let (request, expected): (fn(u64) -> _, _) = match fate {
         Fate::Admitted => (admitted, Expected::Status(200)),
@@ -122,7 +122,7 @@ async fn side(filter: Filter, fate: Fate) -> Result<Side, BenchError> {
     if fate == Fate::Refused {
         // The one that the bucket holds.
         for mut connection in site.cover(1).await?.into_iter().take(1) {
-            crate::steady::answer(&mut connection, refused(0)).await.map_err(BenchError::Request)?;
+            crate::steady::answer(&mut connection, refused(0)).await.map_err(MeasureError::Request)?;
         }
     }
     Side::new(site, traffic).await
@@ -143,6 +143,13 @@ fn bootstrap(filter: Filter, fate: Fate) -> Result<Bootstrap, BootstrapError> {
         Filter::AckGuard => bootstrap,
         Filter::Limited => bootstrap.edit_policy(|policy| policy["limits"] = limit),
     })
+}
+
+/// Takes AckGuard out.
+fn unguard(document: &mut Value) {
+    if let Some(filters) = http_connection_manager(document, LISTENER)["http_filters"].as_array_mut() {
+        filters.retain(|filter| filter["name"] != ACKGUARD);
+    }
 }
 
 /// A publish of 200 bytes.

@@ -6,7 +6,8 @@ mod reload_large;
 mod rules;
 mod swap;
 
-use super::{BenchError, Options, Outcome, Progress};
+use super::{Options, Outcome};
+use crate::measure::{MeasureError, Progress};
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -31,7 +32,7 @@ impl Row {
     ///
     /// # Errors
     /// Where there is no figure; requests that failed are in the outcome.
-    pub async fn measure(self, options: &Options) -> Result<Outcome, BenchError> {
+    pub async fn measure(self, options: &Options) -> Result<Outcome, MeasureError> {
         let (name, steps) = match self {
             Self::Limit => ("limit", u64::from(options.rounds)),
             Self::Reload => ("reload", options.reloads),

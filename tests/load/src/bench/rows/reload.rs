@@ -6,12 +6,13 @@ use stack::Bootstrap;
 use super::super::changes::Changing;
 use super::super::policy::{shipped, subscribe};
 use super::super::quantiles::{millis, quantile};
-use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
+use super::super::{Figure, Goal, Options, Outcome, Unit};
+use crate::measure::{MeasureError, Progress};
 
 /// Every so many renames bring a broken policy.
 const BROKEN_EVERY: u64 = 10;
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, BenchError> {
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
     let bootstrap = shipped()?;
     let version = |version: u64| bootstrap.clone().edit_policy(|policy| policy["version"] = version.to_string().into());
     let mut changing = Changing::start(version(1), subscribe, "x-ackguard").await?;
@@ -28,7 +29,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     let refused = changing.refused().await?;
     let load = changing.stop().await;
     let took = millis(&took);
-    let at = |share| quantile(&took, share).ok_or(BenchError::Nothing("no policy was changed"));
+    let at = |share| quantile(&took, share).ok_or(MeasureError::Nothing("no policy was changed"));
     let figures = vec![
         Figure::new("reload_p99_ms", "policy: rename → every worker serves it, p99", at(0.99)?, Unit::Millis)
             .goal(Goal::AtMost(25.0)),

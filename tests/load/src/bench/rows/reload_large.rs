@@ -11,12 +11,13 @@ use stack::{Bootstrap, StartFailure, move_into_place, program, wasm};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::measure::{MeasureError, Progress};
 use crate::steady::Summary;
 
 use super::super::changes::Changing;
 use super::super::policy::{operation, shipped, with_rules};
 use super::super::quantiles::{millis, quantile};
-use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
+use super::super::{Figure, Goal, Options, Outcome, Unit};
 
 /// As many rules as a policy may have.
 const RULES: u64 = 10_000;
@@ -28,7 +29,7 @@ pub(super) fn steps(options: &Options) -> u64 {
     options.large_reloads + 2 * options.large_reloads.div_ceil(OTHERS_EVERY)
 }
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, BenchError> {
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
     let bootstrap = shipped()?;
     let policy = bootstrap.current_policy();
     let version = |version| with_rules(policy.clone(), version, RULES);
@@ -38,7 +39,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     let (as_text, of_text) = form(others, progress, text).await?;
     let (as_struct, of_struct) = form(others, progress, |number| bootstrap.clone().policy(version(number))).await?;
     let load = of_binary.and(of_text).and(of_struct);
-    let at = |took: &[f64], share| quantile(took, share).ok_or(BenchError::Nothing("no policy was changed"));
+    let at = |took: &[f64], share| quantile(took, share).ok_or(MeasureError::Nothing("no policy was changed"));
     let says = "the same with 10,000 rules, in binary form, p99";
     let figures = vec![
         Figure::new("reload_10000_rules_p99_ms", says, at(&as_binary, 0.99)?, Unit::Millis).goal(Goal::Below(100.0)),
@@ -55,7 +56,7 @@ async fn form(
     count: u64,
     progress: &Progress,
     put: impl Fn(u64) -> Bootstrap,
-) -> Result<(Vec<f64>, Summary), BenchError> {
+) -> Result<(Vec<f64>, Summary), MeasureError> {
     let mut changing = Changing::start(put(1), operation::<RULES>, "x-ackguard").await?;
     let mut took: Vec<Duration> = Vec::new();
     for _ in 0..count {
@@ -72,7 +73,7 @@ async fn binary(
     count: u64,
     progress: &Progress,
     version: impl Fn(u64) -> Value,
-) -> Result<(Vec<f64>, Summary), BenchError> {
+) -> Result<(Vec<f64>, Summary), MeasureError> {
     let folder = TempDir::new().map_err(|source| system("a folder for policies", source))?;
     let resource = folder.path().join("ecds/ackguard.pb");
     move_into_place(&resource, &render(folder.path(), &version(1)).await?)?;
@@ -88,7 +89,7 @@ async fn binary(
 }
 
 /// What `ackguard render --binary` makes of a policy, whose file it finds in `folder`.
-async fn render(folder: &Path, policy: &Value) -> Result<Vec<u8>, BenchError> {
+async fn render(folder: &Path, policy: &Value) -> Result<Vec<u8>, MeasureError> {
     let file = folder.join("policy.json");
     fs::write(&file, policy.to_string()).map_err(|source| system("a policy", source))?;
     let mut command = Command::new(program("ackguard").map_err(StartFailure::from)?);
@@ -101,6 +102,6 @@ async fn render(folder: &Path, policy: &Value) -> Result<Vec<u8>, BenchError> {
     Err(system("ackguard render", std::io::Error::other(why)))
 }
 
-fn system(what: &str, source: std::io::Error) -> BenchError {
-    BenchError::System { what: what.to_owned(), source }
+fn system(what: &str, source: std::io::Error) -> MeasureError {
+    MeasureError::System { what: what.to_owned(), source }
 }

@@ -6,17 +6,17 @@ use std::time::Duration;
 use super::super::policy::{operation, shipped, with_rules};
 use super::super::quantiles::median;
 use super::super::rounds::{self, Side};
-use super::super::site::Site;
-use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
+use super::super::{Figure, Goal, Options, Outcome, Unit};
+use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 const FEW: u64 = 10;
 const MANY: u64 = 10_000;
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, BenchError> {
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
     let sides = [side::<FEW>().await?, side::<MANY>().await?];
     let rounds = rounds::measure(sides, options.rounds, options.round, progress).await?;
-    let nothing = || BenchError::Nothing("no round");
+    let nothing = || MeasureError::Nothing("no round");
     let ratios: Vec<f64> = rounds.spent.iter().map(|[few, many]| many.as_secs_f64() / few.as_secs_f64()).collect();
     let micros = |place: usize| {
         let values: Vec<f64> = rounds.spent.iter().map(|pair| pair[place].as_secs_f64() * 1e6).collect();
@@ -37,7 +37,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     Ok(Outcome::new(figures, &rounds.load))
 }
 
-async fn side<const RULES: u64>() -> Result<Side, BenchError> {
+async fn side<const RULES: u64>() -> Result<Side, MeasureError> {
     let bootstrap = shipped()?;
     let policy = with_rules(bootstrap.current_policy(), 1, RULES);
     let site = Site::start(bootstrap.policy(policy)).await?;

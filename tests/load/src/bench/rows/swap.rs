@@ -8,16 +8,16 @@ use std::time::Duration;
 use stack::{Bootstrap, copy_of_module};
 use tempfile::TempDir;
 
+use crate::measure::{MeasureError, Progress, noop};
 use crate::steady::Numbered;
 
 use super::super::changes::Changing;
 use super::super::policy::{shipped, subscribe};
 use super::super::quantiles::{median, millis};
-use super::super::site::noop;
-use super::super::{BenchError, Figure, Goal, Options, Outcome, Progress, Unit};
+use super::super::{Figure, Goal, Options, Outcome, Unit};
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, BenchError> {
-    let folder = TempDir::new().map_err(|source| BenchError::System { what: "a temporary folder".into(), source })?;
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let folder = TempDir::new().map_err(|source| MeasureError::System { what: "a temporary folder".into(), source })?;
     let ackguard = shipped()?;
     let version = ackguard.clone();
     let guarded = move |number: u64, module: &Path| {
@@ -43,7 +43,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     let load = ours.changing.stop().await.and(noop.changing.stop().await);
     let ratios: Vec<f64> = pairs.iter().map(|[ours, noop]| ours.as_secs_f64() / noop.as_secs_f64()).collect();
     let side = |place: usize| millis(&pairs.iter().map(|pair| pair[place]).collect::<Vec<_>>());
-    let middle = |values: &[f64]| median(values).ok_or(BenchError::Nothing("no module was changed"));
+    let middle = |values: &[f64]| median(values).ok_or(MeasureError::Nothing("no module was changed"));
     let says = "new module: rename → every worker serves it, over a no-op filter's";
     let figures = vec![
         Figure::new("swap_vs_noop", says, middle(&ratios)?, Unit::Ratio).goal(Goal::AtMost(1.5)),
@@ -71,18 +71,18 @@ impl<P: Fn(u64, &Path) -> Bootstrap> Swapping<P> {
         header: &'static str,
         request: Numbered,
         put: P,
-    ) -> Result<Self, BenchError> {
-        let system = |source| BenchError::System { what: module.display().to_string(), source };
+    ) -> Result<Self, MeasureError> {
+        let system = |source| MeasureError::System { what: module.display().to_string(), source };
         let bytes = fs::read(module).map_err(system)?;
         let changing = Changing::start(put(1, module), request, header).await?;
         Ok(Self { changing, module: bytes, folder: folder.to_owned(), header, put })
     }
 
     /// Brings a module that was never there before.
-    async fn swap(&mut self) -> Result<Duration, BenchError> {
+    async fn swap(&mut self) -> Result<Duration, MeasureError> {
         let version = self.changing.next();
         let path = self.folder.join(format!("{}-{version}.wasm", self.header));
-        let system = |source| BenchError::System { what: path.display().to_string(), source };
+        let system = |source| MeasureError::System { what: path.display().to_string(), source };
         fs::write(&path, copy_of_module(&self.module, &version.to_string())).map_err(system)?;
         self.changing.change(&(self.put)(version, &path).extension()?).await
     }

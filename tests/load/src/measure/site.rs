@@ -17,7 +17,10 @@ use tokio::task::JoinHandle;
 
 use crate::steady::{Connection, LISTENER, cover};
 
-use super::{BenchError, WORKERS};
+use super::MeasureError;
+
+/// Envoy's workers: with one alone, a policy would serve everywhere when it serves anywhere.
+const WORKERS: u32 = 2;
 
 /// What the upstream answers to every request: as good as any broker's answer to a filter.
 const ANSWER: &str = r#"{"consumerId":"c1","state":"Created","messages":[]}"#;
@@ -32,13 +35,13 @@ pub(crate) struct Site {
 
 impl Site {
     /// Starts `bootstrap` in front of an upstream of its own.
-    pub(super) async fn start(bootstrap: Bootstrap) -> Result<Self, BenchError> {
+    pub(crate) async fn start(bootstrap: Bootstrap) -> Result<Self, MeasureError> {
         Self::with_workers(bootstrap, WORKERS).await
     }
 
     /// The same with so many worker threads.
-    pub(crate) async fn with_workers(bootstrap: Bootstrap, workers: u32) -> Result<Self, BenchError> {
-        let system = |source| BenchError::System { what: "the upstream".to_owned(), source };
+    pub(crate) async fn with_workers(bootstrap: Bootstrap, workers: u32) -> Result<Self, MeasureError> {
+        let system = |source| MeasureError::System { what: "the upstream".to_owned(), source };
         let socket = TcpListener::bind(("127.0.0.1", 0)).await.map_err(system)?;
         let address: SocketAddr = socket.local_addr().map_err(system)?;
         let upstream = tokio::spawn(accept(socket));
@@ -49,7 +52,7 @@ impl Site {
     }
 
     /// Opens `each` connections to every worker.
-    pub(crate) async fn cover(&self, each: usize) -> Result<Vec<Connection>, BenchError> {
+    pub(crate) async fn cover(&self, each: usize) -> Result<Vec<Connection>, MeasureError> {
         Ok(cover(&self.envoy, self.workers as usize, each).await?)
     }
 }
@@ -61,7 +64,7 @@ impl Drop for Site {
 }
 
 /// The module of the no-op filter, `target/noop.wasm`, whether or not it is there.
-pub(super) fn noop() -> PathBuf {
+pub(crate) fn noop() -> PathBuf {
     stack::root().join("target/noop.wasm")
 }
 

@@ -1,4 +1,4 @@
-//! What the built filter asks of its host: `src/plugin/imports.txt`, no more and no less.
+//! The built filter: what it asks of its host, which is `src/plugin/imports.txt`, no more and no less; and its size.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,6 +34,19 @@ fn every_import_has_its_use() {
     for (name, reason) in uses(&text) {
         assert!(!reason.is_empty(), "{name} is listed without its use");
     }
+}
+
+/// The README says how large it is, so whoever makes it larger looks there.
+#[test]
+fn the_module_is_as_large_as_the_readme_says_and_within_its_bound() {
+    const MOST: u64 = 600 << 10;
+    let path = stack::wasm();
+    let bytes = fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}: make wasm", path.display())).len();
+    assert!(bytes <= MOST, "{bytes} bytes of {MOST}");
+    let readme = fs::read_to_string(stack::root().join("README.md")).unwrap();
+    let said = readme.split_once("`target/ackguard.wasm` (").and_then(|(_, rest)| rest.split_once(" KiB)"));
+    let said: u64 = said.and_then(|(said, _)| said.parse().ok()).expect("README.md tells its size in KiB");
+    assert!(bytes.abs_diff(said << 10) * 20 <= bytes, "README.md says {said} KiB, it has {}", bytes >> 10);
 }
 
 /// Each listed import with its use.

@@ -1,4 +1,4 @@
-//! Progress of a row: a bar on a terminal, a line every few seconds elsewhere. All of it goes to standard error.
+//! Progress of a measurement: a bar on a terminal, a line every few seconds elsewhere. All of it goes to standard error.
 
 use std::cell::Cell;
 use std::io::IsTerminal as _;
@@ -9,7 +9,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Between two lines where there is no terminal: few enough for a log.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How far a row is.
+/// How far a measurement is.
 #[derive(Debug)]
 pub struct Progress {
     name: &'static str,
@@ -20,7 +20,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins a row of `steps` steps.
+    /// Begins one of `steps` steps.
     #[must_use]
     pub fn begin(name: &'static str, steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -45,7 +45,7 @@ impl Progress {
         }
     }
 
-    /// The row is at its end.
+    /// It is at its end.
     pub fn end(self) {
         match &self.bar {
             Some(bar) => bar.abandon(),

@@ -1,0 +1,5 @@
+//! AFL++'s way into the law of what is binary.
+
+fn main() {
+    afl::fuzz(true, fuzz::binary);
+}

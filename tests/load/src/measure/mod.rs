@@ -1,0 +1,59 @@
+//! What every measurement on a real Envoy is made of.
+//!
+//! - `Site` is an Envoy with a filter, and an upstream behind it that answers at once.
+//! - [`Progress`] shows how far a measurement is, [`Machine`] how busy the machine was meanwhile.
+
+mod machine;
+mod progress;
+mod site;
+
+use stack::{AdminError, BootstrapError, StartFailure, TimedOut};
+
+use crate::steady::{CoverError, Fault};
+
+pub use machine::Machine;
+pub use progress::Progress;
+pub(crate) use site::{Site, noop};
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// Envoy did not start.
+    #[error(transparent)]
+    Start(#[from] StartFailure),
+    /// A configuration could not be made or moved into place.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// Not every worker could be put under load.
+    #[error(transparent)]
+    Cover(#[from] CoverError),
+    /// Envoy's counters could not be read.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Something that had to happen did not.
+    #[error("{source}; {failed} requests failed until then: {first}")]
+    TimedOut {
+        /// What was waited for.
+        #[source]
+        source: TimedOut,
+        /// Requests that went wrong.
+        failed: u64,
+        /// The first of those, in words.
+        first: String,
+    },
+    /// A file or socket.
+    #[error("{what}: {source}")]
+    System {
+        /// The file, or what the socket is for.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A request on which a figure rests went wrong.
+    #[error("a request went wrong: {0}")]
+    Request(Fault),
+    /// Nothing was measured that a figure could be made of.
+    #[error("nothing was measured: {0}")]
+    Nothing(&'static str),
+}

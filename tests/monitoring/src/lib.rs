@@ -1,0 +1,17 @@
+//! What `envoy/prometheus/` and `envoy/grafana/` say, read so that tests can hold it against `promtool`, the documents and a
+//! running Prometheus.
+//!
+//! [`Rules`] are the alerts and recording rules, [`Dashboard`] the panels; [`promql`] finds the metrics that an expression
+//! asks for, and [`Runbooks`] has the paragraphs of `docs/alerts.md`; [`documented_metrics`] are those
+//! that there are.
+
+mod dashboard;
+mod metrics;
+pub mod promql;
+mod rules;
+mod runbooks;
+
+pub use dashboard::{Dashboard, Panel, Target, Variable, filled};
+pub use metrics::documented_metrics;
+pub use rules::{Rule, RuleKind, Rules};
+pub use runbooks::Runbooks;
