@@ -159,32 +159,6 @@ async fn a_cluster_is_called_by_the_name_that_istio_gives_it() {
     }
 }
 
-/// Istio's names for clusters, which have what separates nothing here.
-#[tokio::test]
-async fn a_cluster_is_called_by_the_name_that_istio_gives_it() {
-    const NAME: &str = "outbound|8081||ratelimit.mq.svc.cluster.local";
-    let redis = redis().await;
-    let service = service(&redis, json!([at_most(1, "publish")])).await;
-    for (tenant, mode) in ["a", "b"].into_iter().zip(MODES) {
-        let mut limit = fleet("publish", "reject");
-        limit["global"]["cluster"] = NAME.into();
-        let setup = asking(mode, &[service.address()], json!([limit])).bootstrap(|bootstrap| {
-            bootstrap.with(|document| {
-                let clusters = document["static_resources"]["clusters"].as_array_mut().expect("clusters");
-                let cluster =
-                    clusters.iter_mut().find(|cluster| cluster["name"] == "ratelimit").expect("the service's");
-                cluster["name"] = NAME.into();
-                cluster["load_assignment"]["cluster_name"] = NAME.into();
-            })
-        });
-        let gateway = setup.start().await;
-        assert!(passes(&gateway, tenant, 1).await, "{mode:?}");
-        assert!(!passes(&gateway, tenant, 1).await, "{mode:?}");
-        assert_eq!(results(&gateway).await, [1, 1, 0, 0, 0], "{mode:?}");
-        gateway.finish().await;
-    }
-}
-
 /// A limit in shadow that is over stops nobody, and the enforced one beside it goes on counting.
 #[tokio::test]
 async fn a_limit_in_shadow_is_asked_and_counted_only() {
