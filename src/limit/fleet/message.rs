@@ -106,4 +106,7 @@ pub(super) struct GrpcService {
 pub(super) struct EnvoyGrpc {
     #[prost(string, tag = "1")]
     pub(super) cluster_name: String,
+    /// What the call's `:authority` is; empty for the cluster's name.
+    #[prost(string, tag = "2")]
+    pub(super) authority: String,
 }

@@ -190,6 +190,9 @@ impl Answer {
     }
 }
 
+/// What a cluster and an authority may have together, so that their message is text: 127 bytes without two tags and lengths.
+const MAX_GRPC_SERVICE: usize = 123;
+
 /// Names `cluster` to Envoy. None where the name is longer than [`MAX_SERVICE_NAME`].
 ///
 /// Envoy takes a serialized `GrpcService` or a cluster's plain name, and tries the first: some names, such as `x1`, can be
@@ -199,8 +202,13 @@ pub fn target(cluster: &str) -> Option<String> {
     if cluster.len() > MAX_SERVICE_NAME {
         return None;
     }
-    let service = GrpcService { envoy_grpc: Some(EnvoyGrpc { cluster_name: cluster.to_owned() }) };
-    String::from_utf8(service.encode_to_vec()).ok()
+    // Istio's names, `outbound|8081||ratelimit.mq.svc.cluster.local`, are no `:authority` that a server takes; their last
+    // part is one, as much of it as the message has room for.
+    let host = cluster.rsplit_once('|').map_or("", |(_, host)| host);
+    let room = MAX_GRPC_SERVICE.saturating_sub(cluster.len());
+    let authority = host.chars().take(room).collect();
+    let envoy_grpc = EnvoyGrpc { cluster_name: cluster.to_owned(), authority };
+    String::from_utf8(GrpcService { envoy_grpc: Some(envoy_grpc) }.encode_to_vec()).ok()
 }
 
 fn request(domain: &str, demands: &[Demand<'_>]) -> Request {

@@ -274,6 +274,9 @@ fn a_cluster_is_named_by_a_message_even_where_its_name_could_be_one() {
     let longest = "c".repeat(MAX_SERVICE_NAME);
     assert!(target(&longest).is_some_and(|message| message.ends_with(&longest)));
     assert_eq!(target(&"c".repeat(MAX_SERVICE_NAME + 1)), None);
+    assert_eq!(target("outbound|1||a.b").as_deref(), Some("\x0a\x16\x0a\x0foutbound|1||a.b\x12\x03a.b"));
+    let longest = format!("outbound|1||{}", "c".repeat(MAX_SERVICE_NAME - 12));
+    assert!(target(&longest).is_some_and(|message| message.ends_with("\x12\x03ccc")));
 }
 
 proptest! {

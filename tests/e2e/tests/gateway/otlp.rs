@@ -261,6 +261,9 @@ async fn statistics_arrive_with_labels_as_attributes_and_equal_envoys_own() {
 /// The requests that are sent while the collector takes nothing: each makes three spans.
 const REQUESTS_SENT: usize = 5_000;
 
+/// What Envoy may hold for a collector, in messages: `max_requests` of its cluster, and as many that wait.
+const HELD: u64 = 16;
+
 /// Requests pass, and neither Envoy nor the broker grows with what they cannot send.
 async fn nothing_suffers(collector: SocketAddr) {
     let stack = Stack::start(collector, 100).await;
@@ -304,6 +307,10 @@ async fn nothing_suffers(collector: SocketAddr) {
     send(REQUESTS_SENT).await;
     let before = both();
     send(REQUESTS_SENT).await;
+    for gauge in ["upstream_rq_active", "upstream_rq_pending_active"] {
+        let held = stack.envoy.stat(&format!("cluster.otel-collector.{gauge}")).await.unwrap();
+        assert!(held <= HELD, "{gauge} is {held}");
+    }
     let grown = both().saturating_sub(before);
     // 15,000 spans of a KiB each on the wire, some four of them in memory, would be 60 MiB.
     assert!(grown < 16 << 20, "{grown} bytes more");
