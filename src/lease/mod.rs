@@ -142,9 +142,9 @@ pub fn census(memory: &impl SharedMemory, now: u64) -> Census {
         let slot = Slot::read(&bytes, "", now);
         if slot.has_expired() && !memory.set(&key, &slot.write(now), version) {
             // Whoever wrote it has dropped the same, and counted it in the slot: the next census sees it.
-            census.expired += slot.expired_before();
+            census.expired = census.expired.wrapping_add(slot.expired_before());
         } else {
-            census.expired += slot.expired();
+            census.expired = census.expired.wrapping_add(slot.expired());
         }
         census.held += slot.leases();
     }

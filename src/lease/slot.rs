@@ -162,7 +162,7 @@ impl Slot {
     /// Sets messages aside until `deadline`, in Unix milliseconds; returns the id, or none where there is no room for
     /// what they come to.
     pub(super) fn reserve(&mut self, messages: u32, deadline: u64) -> Option<u64> {
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
         let id = self.sequence;
         self.own.reserved.push(Reserved { id, deadline, messages });
         (self.room() <= SLOT_BYTES).then_some(id)
