@@ -62,9 +62,6 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
     Metric { name, kind: MetricKind::Gauge, labels, help }
 }
 
-/// Prefix of every metric's name.
-pub const PREFIX: &str = "ackguard_";
-
 pub(super) const REQUESTS: Metric = counter(
     "ackguard_requests_total",
     &["dialect", "operation", "decision"],
@@ -247,7 +244,7 @@ mod tests {
         let names: BTreeSet<_> = METRICS.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), METRICS.len(), "each once");
         for Metric { name, kind, labels, help } in METRICS {
-            assert!(name.starts_with(PREFIX), "{name}");
+            assert!(name.starts_with("ackguard_"), "{name}");
             assert_eq!(*kind == MetricKind::Counter, name.ends_with("_total"), "{name}");
             for word in labels.iter().chain([name]) {
                 assert!(word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{word}");

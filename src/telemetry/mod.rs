@@ -18,4 +18,4 @@ pub use fleet_result::FleetResult;
 pub use gauge::Gauge;
 pub use label::{Label, Labels};
 pub use log_budget::LogBudget;
-pub use metric::{METRICS, Metric, MetricKind, PREFIX};
+pub use metric::{METRICS, Metric, MetricKind};
