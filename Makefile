@@ -50,7 +50,7 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
 test: lint wasm noop envoy redis chromium prometheus ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, alerts and dashboards in a real Prometheus, a minute of fuzzing
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
 	@.make/fuzz.sh 60
 
