@@ -1,7 +1,8 @@
 //! The gauges that tell of the whole Envoy. Once a second one of the workers, whichever comes first, looks at what all of
 //! them share, and sets them: so they are right whoever else lives or dies, and cost the requests nothing.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use crate::circuit_breaker::Condition;
 use crate::lease;
@@ -26,6 +27,8 @@ const FRESH: u64 = 2 * PERIOD;
 thread_local! {
     /// When this worker looks next whether a census is due.
     static NEXT: Cell<u64> = const { Cell::new(0) };
+    /// Of which cluster's breaker this worker has told.
+    static TOLD: RefCell<Option<Rc<str>>> = const { RefCell::new(None) };
 }
 
 /// Whether there is anything to tell under this policy.
@@ -64,14 +67,20 @@ pub(super) fn take(host: Host, policy: &Policy) {
         host.count_more(Counter::LeasesExpired, expired.saturating_sub(counted));
     }
     if let Some(cluster) = cluster(policy) {
-        host.gauge(Gauge::Breaker { cluster: cluster.into() }, u64::from(worst(host, cluster, now)));
+        let told: Rc<str> = cluster.into();
+        host.gauge(Gauge::Breaker { cluster: told.clone() }, u64::from(worst(host, cluster, now)));
+        TOLD.set(Some(told));
     }
 }
 
-/// Sets what a policy before this one has told and this one does not to 0.
+/// Sets what this worker has told under a policy before this one, and what this one does not tell, to 0. A worker that
+/// is handed the policy later may tell it once more until then, and sets it to 0 itself.
 pub(super) fn clear(host: Host, policy: &Policy) {
     if !policy.bounds_leases() {
-        host.clear(&Gauge::Leases);
+        host.clear(Gauge::Leases);
+    }
+    if let Some(told) = TOLD.take().filter(|told| cluster(policy) != Some(told)) {
+        host.clear(Gauge::Breaker { cluster: told });
     }
 }
 

@@ -222,8 +222,9 @@ impl Host {
     }
 
     /// Sets a gauge to 0 where this virtual machine has set it.
-    pub(super) fn clear(self, gauge: &Gauge) {
-        if let Some(id) = GAUGES.with_borrow(|ids| ids.get(gauge).copied()) {
+    pub(super) fn clear(self, gauge: Gauge) {
+        let gauge = gauge.bounded(|label, value| self.label(label, value));
+        if let Some(id) = GAUGES.with_borrow(|ids| ids.get(&gauge).copied()) {
             let _ = hostcalls::record_metric(id, 0);
         }
     }

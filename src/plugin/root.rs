@@ -61,7 +61,7 @@ impl Root {
         if policy.rollout.is_some() {
             self.part = Part::new(self.host.now());
         } else {
-            self.host.clear(&Gauge::RolloutState);
+            self.host.clear(Gauge::RolloutState);
         }
         if !policy.limits().is_empty() {
             self.host.tick_every(LIMITS_TICK);
