@@ -20,6 +20,9 @@ use crate::wait::{TimedOut, until};
 /// What an Envoy is called in errors.
 const NAME: &str = "envoy";
 
+/// Where the admin port tells of the listeners.
+const LISTENERS: &str = "/listeners?format=json";
+
 /// Envoy's worker threads (`--concurrency`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers(pub u32);
@@ -73,6 +76,14 @@ impl Envoy {
     #[must_use]
     pub fn bare(&self) -> SocketAddr {
         self.addresses.bare
+    }
+
+    /// The address of another listener, by its name.
+    ///
+    /// # Errors
+    /// Where the admin port gives no answer.
+    pub async fn listener(&self, name: &str) -> Result<Option<SocketAddr>, AdminError> {
+        Ok(listener_address(&admin::get_json(self.admin(), LISTENERS).await?, name))
     }
 
     /// Envoy's admin.
@@ -197,7 +208,7 @@ pub(crate) fn arguments(bootstrap: &Path, folder: &Path, Workers(workers): Worke
 pub(crate) async fn addresses(folder: &Path) -> Option<Addresses> {
     let admin = fs::read_to_string(folder.join("admin")).ok()?.trim().parse().ok()?;
     let ready = admin::get(admin, "/ready").await.ok()?;
-    let listeners = admin::get_json(admin, "/listeners?format=json").await.ok()?;
+    let listeners = admin::get_json(admin, LISTENERS).await.ok()?;
     let address = |name| listener_address(&listeners, name);
     (ready.trim() == "LIVE").then_some(Addresses { admin, guarded: address(GUARDED)?, bare: address(BARE)? })
 }

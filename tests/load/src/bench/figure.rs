@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::quantiles::Spread;
 use crate::steady::Summary;
 
 /// What a figure counts.
@@ -15,6 +16,8 @@ pub enum Unit {
     Ratio,
     /// Requests, renames.
     Count,
+    /// Bytes of memory.
+    Bytes,
 }
 
 /// What a figure is to be.
@@ -26,6 +29,8 @@ pub enum Goal {
     Below(f64),
     /// At least this.
     AtLeast(f64),
+    /// Between these.
+    Within(f64, f64),
 }
 
 /// One figure of the benchmark.
@@ -37,17 +42,34 @@ pub struct Figure {
     pub says: &'static str,
     /// What was measured.
     pub value: f64,
+    /// Between what half of the rounds lie, where it is the median of rounds.
+    pub quartiles: Option<[f64; 2]>,
     /// What of.
     pub unit: Unit,
     /// What it is to be, where that is said of it.
     pub goal: Option<Goal>,
 }
 
-/// What came of one row.
-#[derive(Debug, Clone, Default)]
+/// What an exchange costs Envoy at one of the listeners that are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// The exchange.
+    pub exchange: &'static str,
+    /// The listener's filter.
+    pub way: &'static str,
+    /// CPU time for a request, in microseconds.
+    pub micros: Spread,
+}
+
+/// What came of one row, or of several.
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// In the order of the table.
     pub figures: Vec<Figure>,
+    /// What exchanges cost, where that was measured.
+    pub costs: Vec<Cost>,
+    /// Whether the machine was quiet enough for the figures to mean something, as far as the rows can tell.
+    pub is_fit: bool,
     /// Requests that went wrong.
     pub failed: u64,
     /// The first of those, in words.
@@ -58,7 +80,13 @@ impl Figure {
     /// A figure without a goal.
     #[must_use]
     pub fn new(key: &'static str, says: &'static str, value: f64, unit: Unit) -> Self {
-        Self { key, says, value, unit, goal: None }
+        Self { key, says, value, quartiles: None, unit, goal: None }
+    }
+
+    /// The median of rounds, with its quartiles.
+    #[must_use]
+    pub fn of_rounds(key: &'static str, says: &'static str, spread: Spread, unit: Unit) -> Self {
+        Self { quartiles: Some(spread.quartiles), ..Self::new(key, says, spread.median, unit) }
     }
 
     /// Gives it a goal.
@@ -81,6 +109,7 @@ impl Figure {
             Goal::AtMost(bound) => self.value <= bound,
             Goal::Below(bound) => self.value < bound,
             Goal::AtLeast(bound) => self.value >= bound,
+            Goal::Within(least, most) => (least..=most).contains(&self.value),
         })
     }
 }
@@ -90,7 +119,22 @@ impl Outcome {
     #[must_use]
     pub fn new(figures: Vec<Figure>, load: &Summary) -> Self {
         let faults = load.faults.iter().map(ToString::to_string).collect();
-        Self { figures, failed: load.failed, faults }
+        Self { figures, costs: Vec::new(), is_fit: true, failed: load.failed, faults }
+    }
+
+    /// This and what came of another row.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.figures.extend(other.figures);
+        self.costs.extend(other.costs);
+        self.faults.extend(other.faults);
+        Self { is_fit: self.is_fit && other.is_fit, failed: self.failed + other.failed, ..self }
+    }
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self::new(Vec::new(), &Summary::default())
     }
 }
 
@@ -100,6 +144,7 @@ impl fmt::Display for Goal {
             Self::AtMost(bound) => write!(out, "≤ {bound}"),
             Self::Below(bound) => write!(out, "< {bound}"),
             Self::AtLeast(bound) => write!(out, "≥ {bound}"),
+            Self::Within(least, most) => write!(out, "{least} to {most}"),
         }
     }
 }
@@ -112,6 +157,7 @@ impl fmt::Display for Figure {
             Unit::Micros => write!(out, "{:.1} µs", self.value),
             Unit::Ratio => write!(out, "{:.2}", self.value),
             Unit::Count => write!(out, "{:.0}", self.value),
+            Unit::Bytes => write!(out, "{:.1} MiB", self.value / f64::from(1 << 20)),
         }
     }
 }
@@ -130,6 +176,8 @@ mod tests {
             (100.0, Some(Goal::Below(100.0)), Some(false)),
             (0.98, Some(Goal::AtLeast(0.98)), Some(true)),
             (0.97, Some(Goal::AtLeast(0.98)), Some(false)),
+            (0.95, Some(Goal::Within(0.95, 1.05)), Some(true)),
+            (1.06, Some(Goal::Within(0.95, 1.05)), Some(false)),
             (1.0, None, None),
         ];
         for (value, goal, met) in cases {

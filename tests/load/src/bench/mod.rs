@@ -1,6 +1,7 @@
 //! The benchmark: ratios and bounds, each measured side by side in one run, on real Envoys.
 //!
 //! - A [`Row`] is one measurement and the figures that it brings; each is a module of `rows`, which uses
+//!   - `exchange` and `way`: what is asked, and the listeners with one filter each that are asked,
 //!   - `policy`, policies of any number of rules,
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
 //!   - `rounds`, sites that are measured in turns, so that what the machine does meanwhile meets all of them.
@@ -8,6 +9,7 @@
 //! - [`table()`] shows what came of all, [`write()`] keeps it.
 
 mod changes;
+mod exchange;
 mod figure;
 mod policy;
 mod quantiles;
@@ -15,10 +17,12 @@ mod result;
 mod rounds;
 mod rows;
 mod table;
+mod way;
 
 use std::time::Duration;
 
-pub use figure::{Figure, Goal, Outcome, Unit};
+pub use figure::{Cost, Figure, Goal, Outcome, Unit};
+pub use quantiles::Spread;
 pub use result::write;
 pub use rows::Row;
 pub use table::table;
@@ -32,8 +36,10 @@ pub struct Options {
     pub large_reloads: u64,
     /// Rounds of each comparison of CPU time: in a round, each site has a turn.
     pub rounds: u32,
-    /// How long a turn takes; half of it for the limits, whose six sites take turns.
+    /// How long a turn takes, where two sides take turns.
     pub round: Duration,
+    /// How long a turn takes, where dozens do.
+    pub turn: Duration,
     /// Pairs of new modules, one of AckGuard's and one of the no-op filter's.
     pub swaps: u32,
 }
@@ -41,6 +47,13 @@ pub struct Options {
 impl Default for Options {
     /// What the figures of the documentation were measured with: some four minutes.
     fn default() -> Self {
-        Self { reloads: 1_000, large_reloads: 100, rounds: 15, round: Duration::from_secs(1), swaps: 15 }
+        Self {
+            reloads: 1_000,
+            large_reloads: 100,
+            rounds: 15,
+            round: Duration::from_secs(1),
+            turn: Duration::from_millis(100),
+            swaps: 15,
+        }
     }
 }

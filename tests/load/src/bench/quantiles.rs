@@ -18,6 +18,22 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
     Some((low + high) / 2.0)
 }
 
+/// The middle of values, and what half of them lie between.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// The median.
+    pub median: f64,
+    /// The first and the third quartile.
+    pub quartiles: [f64; 2],
+}
+
+impl Spread {
+    /// That of `values`. `None` where there are none.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        Some(Self { median: median(values)?, quartiles: [quantile(values, 0.25)?, quantile(values, 0.75)?] })
+    }
+}
+
 /// `durations` in milliseconds.
 pub(super) fn millis(durations: &[Duration]) -> Vec<f64> {
     durations.iter().map(|duration| duration.as_secs_f64() * 1_000.0).collect()

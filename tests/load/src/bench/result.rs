@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
-use super::Figure;
+use super::{Cost, Outcome};
 use crate::measure::{Machine, MeasureError};
 
 /// The name of the file.
@@ -15,22 +15,32 @@ const RESULT: &str = "result.json";
 ///
 /// # Errors
 /// Where the file system says no.
-pub fn write(directory: &Path, figures: &[Figure], machine: &Machine) -> Result<PathBuf, MeasureError> {
+pub fn write(directory: &Path, outcome: &Outcome, machine: &Machine) -> Result<PathBuf, MeasureError> {
     let path = directory.join(RESULT);
     let system = |source| MeasureError::System { what: path.display().to_string(), source };
     fs::create_dir_all(directory).map_err(system)?;
-    fs::write(&path, format!("{:#}\n", json(figures, machine))).map_err(system)?;
+    fs::write(&path, format!("{:#}\n", json(outcome, machine))).map_err(system)?;
     Ok(path)
 }
 
-fn json(figures: &[Figure], machine: &Machine) -> Value {
-    // Counts are whole, and nothing else is known to more than three places.
-    let number = |value: f64| match (value.fract() == 0.0 && value.abs() < 1e15).then_some(value as i64) {
-        Some(whole) => Value::from(whole),
-        None => Number::from_f64((value * 1_000.0).round() / 1_000.0).map_or(Value::Null, Value::Number),
-    };
-    let mut all: Map<String, Value> =
-        figures.iter().map(|figure| (figure.key.to_owned(), number(figure.value))).collect();
+fn json(outcome: &Outcome, machine: &Machine) -> Value {
+    let mut all = Map::new();
+    for figure in &outcome.figures {
+        all.insert(figure.key.to_owned(), number(figure.value));
+        if let Some(quartiles) = figure.quartiles {
+            all.insert(format!("{}_quartiles", figure.key), quartiles.map(number).to_vec().into());
+        }
+    }
+    let mut costs = Map::new();
+    for Cost { exchange, way, micros } in &outcome.costs {
+        let [first, third] = micros.quartiles;
+        let spread = json!([number(first), number(micros.median), number(third)]);
+        costs.entry(*exchange).or_insert_with(|| Value::Object(Map::new()))[way] = spread;
+    }
+    if !costs.is_empty() {
+        all.insert("cost_us".to_owned(), costs.into());
+    }
+    all.insert("fit".to_owned(), outcome.is_fit.into());
     all.insert("cores".to_owned(), machine.cores.into());
     for (key, load) in [("load_average_before", machine.load_before), ("load_average_after", machine.load_after)] {
         all.insert(key.to_owned(), load.map_or(Value::Null, |load| number(f64::from(load))));
@@ -38,22 +48,37 @@ fn json(figures: &[Figure], machine: &Machine) -> Value {
     Value::Object(all)
 }
 
+/// Counts are whole, and nothing else is known to more than three places.
+fn number(value: f64) -> Value {
+    match (value.fract() == 0.0 && value.abs() < 1e15).then_some(value as i64) {
+        Some(whole) => Value::from(whole),
+        None => Number::from_f64((value * 1_000.0).round() / 1_000.0).map_or(Value::Null, Value::Number),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::Unit;
+    use super::super::{Figure, Spread, Unit};
     use super::*;
 
     #[test]
-    fn a_figure_stands_by_its_key() {
-        let figures = [
-            Figure::new("reload_p99_ms", "", 12.34567, Unit::Millis),
-            Figure::new("reload_failed", "", 0.0, Unit::Count),
-        ];
+    fn a_figure_stands_by_its_key_and_a_cost_by_its_exchange_and_filter() {
+        let spread = Spread { median: 2.0, quartiles: [1.5, 2.25] };
+        let outcome = Outcome {
+            figures: vec![
+                Figure::new("reload_p99_ms", "", 12.34567, Unit::Millis),
+                Figure::of_rounds("ack_vs_noop", "", spread, Unit::Ratio),
+            ],
+            costs: vec![Cost { exchange: "ack", way: "lua", micros: spread }],
+            is_fit: true,
+            ..Outcome::default()
+        };
         let machine = Machine { cores: 2, load_before: Some(0.25), load_after: None };
-        let expected = serde_json::json!({
-            "reload_p99_ms": 12.346, "reload_failed": 0,
-            "cores": 2, "load_average_before": 0.25, "load_average_after": null,
+        let expected = json!({
+            "reload_p99_ms": 12.346, "ack_vs_noop": 2, "ack_vs_noop_quartiles": [1.5, 2.25],
+            "cost_us": { "ack": { "lua": [1.5, 2, 2.25] } },
+            "fit": true, "cores": 2, "load_average_before": 0.25, "load_average_after": null,
         });
-        assert_eq!(json(&figures, &machine), expected);
+        assert_eq!(super::json(&outcome, &machine), expected);
     }
 }

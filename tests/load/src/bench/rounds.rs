@@ -1,18 +1,17 @@
-//! Sites that are measured in turns.
+//! Sides that are measured in turns.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::quantiles::Spread;
 use crate::cpu;
 use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Connection, Load, Summary, Traffic};
 
-/// Connections to each worker.
-const CONNECTIONS: usize = 4;
-
-/// One of them: a site, and what is sent to it.
+/// One of them: connections to a site, and what is sent on them.
 #[derive(Debug)]
 pub(super) struct Side {
-    site: Site,
+    site: Arc<Site>,
     traffic: Traffic,
     connections: Vec<Connection>,
     load: Summary,
@@ -20,22 +19,21 @@ pub(super) struct Side {
 
 /// What the rounds came to.
 #[derive(Debug)]
-pub(super) struct Rounds<const SIDES: usize> {
-    /// CPU time of Envoy for each request, by site, in each round.
-    pub(super) spent: Vec<[Duration; SIDES]>,
+pub(super) struct Rounds {
+    /// CPU time of Envoy for each request in microseconds, by round and by side.
+    spent: Vec<Vec<f64>>,
     /// What went wrong at any.
     pub(super) load: Summary,
 }
 
 impl Side {
-    /// `site`, which serves version 1 or none, under `traffic`.
-    pub(super) async fn new(site: Site, traffic: Traffic) -> Result<Self, MeasureError> {
-        let connections = site.cover(CONNECTIONS).await?;
-        Ok(Self { site, traffic, connections, load: Summary::default() })
+    /// `site`, which serves version 1 or none, under `traffic` on `connections`.
+    pub(super) fn new(site: Arc<Site>, connections: Vec<Connection>, traffic: Traffic) -> Self {
+        Self { site, traffic, connections, load: Summary::default() }
     }
 
-    /// Its part of a round: the CPU time of Envoy for each request that it answered in `time`.
-    async fn round(&mut self, time: Duration) -> Result<Duration, MeasureError> {
+    /// Its part of a round: the CPU time of Envoy for each request that it answered in `time`, in microseconds.
+    async fn round(&mut self, time: Duration) -> Result<f64, MeasureError> {
         let pid = self.site.envoy.pid();
         let gone = || MeasureError::Nothing("Envoy has ended");
         let before = cpu::precise(pid).ok_or_else(gone)?;
@@ -46,24 +44,27 @@ impl Side {
         self.connections = connections;
         let answers: u64 = summary.answers.iter().sum();
         self.load = std::mem::take(&mut self.load).and(summary);
-        let answers = u32::try_from(answers).ok().filter(|answers| *answers > 0);
-        Ok(spent / answers.ok_or(MeasureError::Nothing("no request was answered"))?)
+        if answers == 0 {
+            let first = self.load.faults.first().map(ToString::to_string);
+            return Err(MeasureError::Unanswered(first.unwrap_or_else(|| "no time".to_owned())));
+        }
+        Ok(spent.as_secs_f64() * 1e6 / answers as f64)
     }
 }
 
 /// Measures `sides` in `rounds` rounds, after one that warms up. In each, every side has its turn of `time`; the first turn is
 /// another's each round.
-pub(super) async fn measure<const SIDES: usize>(
-    mut sides: [Side; SIDES],
+pub(super) async fn measure(
+    mut sides: Vec<Side>,
     rounds: u32,
     time: Duration,
     progress: &Progress,
-) -> Result<Rounds<SIDES>, MeasureError> {
+) -> Result<Rounds, MeasureError> {
     let mut all = Vec::new();
     for number in 0..=rounds {
-        let mut spent = [Duration::ZERO; SIDES];
-        for turn in 0..SIDES {
-            let place = (turn + number as usize) % SIDES;
+        let mut spent = vec![0.0; sides.len()];
+        for turn in 0..sides.len() {
+            let place = (turn + number as usize) % sides.len();
             spent[place] = sides[place].round(time).await?;
         }
         if number > 0 {
@@ -73,4 +74,34 @@ pub(super) async fn measure<const SIDES: usize>(
     }
     let load = sides.into_iter().fold(Summary::default(), |load, side| load.and(side.load));
     Ok(Rounds { spent: all, load })
+}
+
+impl Rounds {
+    /// What a request cost at `side`, in microseconds.
+    pub(super) fn micros(&self, side: usize) -> Result<Spread, MeasureError> {
+        self.spread(|spent| spent[side])
+    }
+
+    /// What it cost more at `side` than at `base`.
+    pub(super) fn added(&self, side: usize, base: usize) -> Result<Spread, MeasureError> {
+        self.spread(|spent| spent[side] - spent[base])
+    }
+
+    /// What it cost at `side` over what it cost at `base`, of the same round.
+    pub(super) fn ratio(&self, side: usize, base: usize) -> Result<Spread, MeasureError> {
+        self.spread(|spent| spent[side] / spent[base])
+    }
+
+    /// What it cost more at `side` than at `base`, over what it cost more at `other`. The median is of the differences: those
+    /// of one round may be near nothing, which nothing can be divided by; the quartiles are of the rounds.
+    pub(super) fn added_ratio(&self, side: usize, other: usize, base: usize) -> Result<Spread, MeasureError> {
+        let rounds = self.spread(|spent| (spent[side] - spent[base]) / (spent[other] - spent[base]))?;
+        let median = self.added(side, base)?.median / self.added(other, base)?.median;
+        Ok(Spread { median, ..rounds })
+    }
+
+    fn spread(&self, of: impl Fn(&[f64]) -> f64) -> Result<Spread, MeasureError> {
+        let values: Vec<f64> = self.spent.iter().map(|spent| of(spent)).collect();
+        Spread::of(&values).ok_or(MeasureError::Nothing("no round"))
+    }
 }

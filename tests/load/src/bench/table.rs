@@ -4,25 +4,53 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 
-use super::Figure;
+use super::{Cost, Outcome};
 use crate::measure::Machine;
 
-/// The table of `figures`, and in one line what they were measured on.
+/// The table of the figures, that of the costs where there are any, and in a line what they were measured on.
 #[must_use]
-pub fn table(figures: &[Figure], machine: &Machine) -> String {
+pub fn table(outcome: &Outcome, machine: &Machine) -> String {
     let mut table = Builder::new();
-    table.push_record(["", "measured", "goal", "", "key"]);
-    for figure in figures {
+    table.push_record(["", "measured", "quartiles", "goal", "", "key"]);
+    for figure in &outcome.figures {
         let goal = figure.goal.map(|goal| goal.to_string()).unwrap_or_default();
         let met = match figure.is_met() {
             Some(true) => "met",
             Some(false) => "missed",
             None => "",
         };
-        table.push_record([figure.says, &figure.to_string(), &goal, met, figure.key]);
+        let quartiles = figure.quartiles.map(|[first, third]| format!("{first:.2} – {third:.2}")).unwrap_or_default();
+        table.push_record([figure.says, &figure.to_string(), &quartiles, &goal, met, figure.key]);
     }
-    let table = table.build().with(Style::rounded()).modify(Columns::new(1..3), Alignment::right()).to_string();
+    let table = table.build().with(Style::rounded()).modify(Columns::new(1..4), Alignment::right()).to_string();
     let load = |load: Option<f32>| load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));
     let (before, after) = (load(machine.load_before), load(machine.load_after));
-    format!("{table}\n{} cores; load average {before} before, {after} after", machine.cores)
+    let unfit =
+        if outcome.is_fit { "" } else { "\nUNFIT: two copies of the same differ, so the machine was too busy." };
+    let costs = costs(&outcome.costs).map(|costs| format!("\n{costs}")).unwrap_or_default();
+    format!("{table}{costs}\n{} cores; load average {before} before, {after} after{unfit}", machine.cores)
+}
+
+/// Envoy's CPU time for a request, in microseconds: a line for each exchange, a column for each filter. `None` where nothing
+/// is known of any.
+fn costs(costs: &[Cost]) -> Option<String> {
+    let mut ways: Vec<&str> = Vec::new();
+    let mut exchanges: Vec<&str> = Vec::new();
+    for cost in costs {
+        for (name, all) in [(cost.way, &mut ways), (cost.exchange, &mut exchanges)] {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+    }
+    let mut table = Builder::new();
+    table.push_record([&["µs of CPU"][..], &ways].concat());
+    for exchange in exchanges {
+        let of = |way: &str| costs.iter().find(|cost| (cost.exchange, cost.way) == (exchange, way));
+        let micros =
+            ways.iter().map(|way| of(way).map(|cost| format!("{:.1}", cost.micros.median)).unwrap_or_default());
+        table.push_record([exchange.to_owned()].into_iter().chain(micros));
+    }
+    let right = Columns::new(1..);
+    (!costs.is_empty()).then(|| table.build().with(Style::rounded()).modify(right, Alignment::right()).to_string())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use tmq_load::bench::{Options, Row, table, write};
+use tmq_load::bench::{Options, Outcome, Row, table, write};
 use tmq_load::measure::Machine;
 
 /// The options of the benchmark.
@@ -28,9 +28,12 @@ pub(crate) struct Args {
     /// Rounds of each comparison of CPU time: in a round, each site has a turn.
     #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long a turn takes; half of it for the limits, whose six sites take turns.
+    /// How long a turn takes, where two sides take turns.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     round: Duration,
+    /// How long a turn takes where the costs of all exchanges are compared.
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
+    turn: Duration,
     /// Pairs of new modules, AckGuard's and the no-op filter's.
     #[arg(long, default_value_t = Options::default().swaps, value_parser = clap::value_parser!(u32).range(1..))]
     swaps: u32,
@@ -47,18 +50,15 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let machine = Machine::before();
     let options = args.options();
     let rows = if args.only.is_empty() { Row::ALL.to_vec() } else { args.only };
-    let (mut figures, mut failed, mut faults) = (Vec::new(), 0, Vec::new());
+    let mut outcome = Outcome::default();
     for row in rows {
-        let outcome = row.measure(&options).await?;
-        figures.extend(outcome.figures);
-        failed += outcome.failed;
-        faults.extend(outcome.faults);
+        outcome = outcome.and(row.measure(&options).await?);
     }
     let machine = machine.after();
-    let path = write(&args.out, &figures, &machine)?;
-    println!("{}\n{}", table(&figures, &machine), path.display());
-    if failed > 0 {
-        bail!("{failed} requests failed: {}", faults.join("; "));
+    let path = write(&args.out, &outcome, &machine)?;
+    println!("{}\n{}", table(&outcome, &machine), path.display());
+    if outcome.failed > 0 {
+        bail!("{} requests failed: {}", outcome.failed, outcome.faults.join("; "));
     }
     Ok(())
 }
@@ -70,6 +70,7 @@ impl Args {
             large_reloads: self.large_reloads,
             rounds: self.rounds,
             round: self.round,
+            turn: self.turn,
             swaps: self.swaps,
         }
     }

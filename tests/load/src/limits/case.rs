@@ -158,10 +158,10 @@ pub(crate) fn token_bucket(max: u32, fill: u32, interval: &str) -> Value {
     json!({ "max_tokens": max, "tokens_per_fill": fill, "fill_interval": interval })
 }
 
-/// Puts Envoy's own filter, with one bucket for all workers, into the place of AckGuard.
-pub(crate) fn limit_natively(document: &mut Value, bucket: Value) {
+/// Envoy's own filter, with one bucket for all workers.
+pub(crate) fn local_ratelimit(bucket: Value) -> Value {
     let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
-    let native = json!({
+    json!({
         "name": "envoy.filters.http.local_ratelimit",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
@@ -170,7 +170,12 @@ pub(crate) fn limit_natively(document: &mut Value, bucket: Value) {
             "filter_enabled": always,
             "filter_enforced": always,
         },
-    });
+    })
+}
+
+/// Puts Envoy's own filter into the place of AckGuard.
+pub(crate) fn limit_natively(document: &mut Value, bucket: Value) {
+    let native = local_ratelimit(bucket);
     let filters = http_connection_manager(document, LISTENER)["http_filters"].as_array_mut();
     for filter in filters.into_iter().flatten().filter(|filter| filter["name"] == ACKGUARD) {
         *filter = native.clone();

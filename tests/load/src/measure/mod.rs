@@ -1,19 +1,24 @@
 //! What every measurement on a real Envoy is made of.
 //!
 //! - `Site` is an Envoy with a filter, and an upstream behind it that answers at once.
+//! - `pin` keeps what is measured and what loads it on processors of their own.
 //! - [`Progress`] shows how far a measurement is, [`Machine`] how busy the machine was meanwhile.
 
 mod machine;
+mod pin;
 mod progress;
 mod site;
+mod upstream;
 
 use stack::{AdminError, BootstrapError, StartFailure, TimedOut};
 
 use crate::steady::{CoverError, Fault};
 
 pub use machine::Machine;
+pub(crate) use pin::{Processors, on_processor, pin_process};
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};
+pub(crate) use upstream::{BATCH_GROUP, LARGE_GROUP};
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +58,9 @@ pub enum MeasureError {
     /// A request on which a figure rests went wrong.
     #[error("a request went wrong: {0}")]
     Request(Fault),
+    /// No request was answered as it must be.
+    #[error("no request was answered: {0}")]
+    Unanswered(String),
     /// Nothing was measured that a figure could be made of.
     #[error("nothing was measured: {0}")]
     Nothing(&'static str),

@@ -1,5 +1,6 @@
 //! The rows of the benchmark: each is one measurement, a module of its own.
 
+mod cost;
 mod limit;
 mod reload;
 mod reload_large;
@@ -7,12 +8,14 @@ mod rules;
 mod swap;
 
 use super::{Options, Outcome};
-use crate::measure::{MeasureError, Progress};
+use crate::measure::{MeasureError, Processors, Progress, on_processor};
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Row {
-    /// What a limited request costs beside Envoy's own filter, and how exactly the limit holds.
+    /// What a request of each kind costs, beside other filters.
+    Cost,
+    /// How exactly a limit holds.
     Limit,
     /// A policy that is changed under load.
     Reload,
@@ -26,29 +29,47 @@ pub enum Row {
 
 impl Row {
     /// Every row, in the order of the table.
-    pub const ALL: [Self; 5] = [Self::Limit, Self::Reload, Self::ReloadLarge, Self::Rules, Self::Swap];
+    pub const ALL: [Self; 6] = [Self::Cost, Self::Limit, Self::Reload, Self::ReloadLarge, Self::Rules, Self::Swap];
 
     /// Measures it and shows how far it is.
     ///
     /// # Errors
     /// Where there is no figure; requests that failed are in the outcome.
     pub async fn measure(self, options: &Options) -> Result<Outcome, MeasureError> {
-        let (name, steps) = match self {
-            Self::Limit => ("limit", u64::from(options.rounds)),
-            Self::Reload => ("reload", options.reloads),
-            Self::ReloadLarge => ("reload-large", reload_large::steps(options)),
-            Self::Rules => ("rules", u64::from(options.rounds)),
-            Self::Swap => ("swap", u64::from(options.swaps)),
-        };
-        let progress = Progress::begin(name, steps);
-        let outcome = match self {
-            Self::Limit => limit::measure(options, &progress).await,
-            Self::Reload => reload::measure(options, &progress).await,
-            Self::ReloadLarge => reload_large::measure(options, &progress).await,
-            Self::Rules => rules::measure(options, &progress).await,
-            Self::Swap => swap::measure(options, &progress).await,
-        }?;
-        progress.end();
-        Ok(outcome)
+        let rounds = u64::from(options.rounds);
+        let options = *options;
+        match self {
+            Self::Cost => {
+                apart(async move || shown("cost", rounds, async |p| cost::measure(&options, p).await).await).await
+            }
+            // It shows its own progress.
+            Self::Limit => limit::measure(&options).await,
+            Self::Reload => shown("reload", options.reloads, async |p| reload::measure(&options, p).await).await,
+            Self::ReloadLarge => {
+                shown("reload-large", reload_large::steps(&options), async |p| reload_large::measure(&options, p).await)
+                    .await
+            }
+            Self::Rules => shown("rules", rounds, async |p| rules::measure(&options, p).await).await,
+            Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
+        }
     }
+}
+
+/// Measures on the processor that is left to what loads an Envoy.
+async fn apart<F: Future<Output = Result<Outcome, MeasureError>>>(
+    row: impl FnOnce() -> F + Send + 'static,
+) -> Result<Outcome, MeasureError> {
+    on_processor(Processors::two().map(|processors| processors.load), row).await
+}
+
+/// Measures, and shows how far it is.
+async fn shown(
+    name: &'static str,
+    steps: u64,
+    row: impl AsyncFnOnce(&Progress) -> Result<Outcome, MeasureError>,
+) -> Result<Outcome, MeasureError> {
+    let progress = Progress::begin(name, steps);
+    let outcome = row(&progress).await?;
+    progress.end();
+    Ok(outcome)
 }
