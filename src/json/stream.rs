@@ -4,6 +4,8 @@
 //! machine that takes any split of the text. It checks the text as strictly as the [`Reader`](super::Reader) does, but
 //! for the UTF-8 of strings that nobody asked for.
 
+use core::ops::Range;
+
 use super::MAX_DEPTH;
 use super::nesting::{Container, Nesting};
 use super::reader::Malformed;
@@ -15,7 +17,7 @@ const MAX_KEY: usize = 128;
 const MAX_VALUE: usize = 4096;
 
 /// What to find: in the list that is the member `list` of the whole, the member `field` of each element, or each element
-/// itself.
+/// itself. All that is wanted of one list stands together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The list's key.
@@ -49,8 +51,8 @@ pub struct Stream {
     wanted: &'static [Wanted],
     state: State,
     open: Nesting,
-    /// The key of the list that is being read, where something in it is wanted.
-    list: Option<&'static str>,
+    /// What is wanted of the list that is being read.
+    list: Range<usize>,
     /// What the current key of an element is of what is wanted.
     field: Option<usize>,
     held: Held,
@@ -118,7 +120,7 @@ impl Stream {
             wanted,
             state: State::Value,
             open: Nesting::default(),
-            list: None,
+            list: 0..0,
             field: None,
             held: Held::Nothing,
             bytes: Vec::new(),
@@ -179,7 +181,7 @@ impl Stream {
                     if !number.is_whole() {
                         return Err("a digit");
                     }
-                    self.ended(found, false);
+                    self.number_ended(found);
                     return Ok(rest);
                 };
                 self.hold(&[*byte])?;
@@ -198,7 +200,7 @@ impl Stream {
                 self.keep(Held::Nothing);
                 let compared = match self.open.depth() {
                     1 => true,
-                    3 => self.list.is_some(),
+                    3 => !self.list.is_empty(),
                     _ => false,
                 };
                 if compared {
@@ -245,7 +247,7 @@ impl Stream {
             return Err("less nesting");
         }
         if self.open.depth() == 1 && container == Container::Object {
-            self.list = None;
+            self.list = 0..0;
         }
         if self.open.depth() == 2 {
             self.field = None;
@@ -259,19 +261,23 @@ impl Stream {
         let element = self.open.depth() == 3 && self.open.top() == Some(Container::Object);
         self.open.pop();
         self.state = State::Next;
-        if element && self.list.is_some() {
+        if element && !self.list.is_empty() {
             found(Event::Ended);
         }
     }
 
     /// The value that begins here, where it is wanted.
     fn wanted(&self) -> Option<usize> {
-        let list = self.list?;
         match (self.open.depth(), self.open.top()?) {
-            (2, _) => self.wanted.iter().position(|wanted| wanted.list == list && wanted.field.is_none()),
+            (2, _) => self.place(None),
             (3, Container::Object) => self.field,
             _ => None,
         }
+    }
+
+    /// The place of what is wanted of the list that is being read, by its key in each element.
+    fn place(&self, field: Option<&str>) -> Option<usize> {
+        self.list.clone().find(|place| self.wanted.get(*place).is_some_and(|wanted| wanted.field == field))
     }
 
     /// Reads a string on to its end, its next escape, or the end of the piece.
@@ -282,12 +288,15 @@ impl Stream {
         found: &mut impl FnMut(Event<'_>),
     ) -> Result<&'r [u8], &'static str> {
         let (plain, rest) = rest.split_at_checked(text::plain(rest)).unwrap_or_default();
-        self.hold(plain)?;
-        let Some((byte, after)) = rest.split_first() else { return Ok(rest) };
+        let Some((byte, after)) = rest.split_first() else {
+            self.hold(plain)?;
+            return Ok(rest);
+        };
         match (byte, role) {
-            (b'"', Role::Key) => self.key(),
-            (b'"', Role::Value) => self.ended(found, true),
+            (b'"', Role::Key) => self.key(plain),
+            (b'"', Role::Value) => self.text_ended(plain, found)?,
             (b'\\', _) => {
+                self.hold(plain)?;
                 self.hold(b"\\")?;
                 self.state = State::Text(role, Escape::Begun);
             }
@@ -296,34 +305,51 @@ impl Stream {
         Ok(after)
     }
 
-    /// Takes the key that has just ended.
-    fn key(&mut self) {
+    /// Takes the key that ends with `last`.
+    fn key(&mut self, last: &[u8]) {
         self.state = State::Colon;
-        let key = match self.held {
-            Held::Key => core::str::from_utf8(&self.bytes).ok().and_then(text::unescape),
-            _ => None,
-        };
-        let key = key.as_deref();
+        // A value's bound alone is a fault.
+        let _ = self.hold(last);
+        if self.held != Held::Key {
+            return self.compare(None);
+        }
+        let held = core::mem::take(&mut self.bytes);
+        self.compare(core::str::from_utf8(&held).ok().and_then(text::unescape).as_deref());
+        self.bytes = held;
+    }
+
+    /// Finds out what the member of this key is of what is wanted.
+    fn compare(&mut self, key: Option<&str>) {
         match self.open.depth() {
-            1 => self.list = self.wanted.iter().map(|wanted| wanted.list).find(|list| key == Some(list)),
-            3 => {
-                let here =
-                    |wanted: &Wanted| self.list == Some(wanted.list) && wanted.field.is_some() && wanted.field == key;
-                self.field = self.wanted.iter().position(here);
+            1 => {
+                let is_of = |wanted: &Wanted| Some(wanted.list) == key;
+                let first = self.wanted.iter().position(is_of).unwrap_or(self.wanted.len());
+                let after = self.wanted.iter().rposition(is_of).map_or(first, |last| last + 1);
+                self.list = first..after;
             }
+            3 => self.field = key.and_then(|key| self.place(Some(key))),
             _ => {}
         }
     }
 
-    /// Tells the string or number that has just ended, where it is wanted.
-    fn ended(&mut self, found: &mut impl FnMut(Event<'_>), quoted: bool) {
+    /// Tells the string that ends with `last`, where it is wanted.
+    fn text_ended(&mut self, last: &[u8], found: &mut impl FnMut(Event<'_>)) -> Result<(), &'static str> {
+        self.hold(last)?;
+        self.state = State::Next;
+        let Held::Value(place) = self.held else { return Ok(()) };
+        let Ok(raw) = core::str::from_utf8(&self.bytes) else { return Ok(()) };
+        if let Some(text) = text::unescape(raw) {
+            found(Event::Found(place, Scalar::Text(&text)));
+        }
+        Ok(())
+    }
+
+    /// Tells the number that has just ended, where it is wanted.
+    fn number_ended(&mut self, found: &mut impl FnMut(Event<'_>)) {
         self.state = State::Next;
         let Held::Value(place) = self.held else { return };
-        let Ok(raw) = core::str::from_utf8(&self.bytes) else { return };
-        if !quoted {
+        if let Ok(raw) = core::str::from_utf8(&self.bytes) {
             found(Event::Found(place, Scalar::Number(raw)));
-        } else if let Some(text) = text::unescape(raw) {
-            found(Event::Found(place, Scalar::Text(&text)));
         }
     }
 

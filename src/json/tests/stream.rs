@@ -163,6 +163,8 @@ fn what_is_kept_is_bounded() {
     let text = |length: usize| format!(r#"{{"{}":1,"acked":["{}"]}}"#, "k".repeat(1 << 20), "v".repeat(length));
     assert_eq!(streamed(&[text(4096).as_bytes()]).unwrap(), [format!("2 {}", "v".repeat(4096))]);
     assert_eq!(streamed(&[text(4097).as_bytes()]), None);
+    let long = format!(r#"{{"acked":["a"],"{0}":["b"],"messages":[{{"receipt":"c","{0}":"d"}}]}}"#, "k".repeat(129));
+    assert_eq!(streamed(&[long.as_bytes()]).unwrap(), ["2 a", "0 c", "ended"], "a long key is nobody's");
     let deep = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
     assert_eq!(streamed(&[&deep(127)]), Some(vec![]));
     assert_eq!(streamed(&[&deep(128)]), None);

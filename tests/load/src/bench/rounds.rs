@@ -92,6 +92,13 @@ impl Rounds {
         self.spread(|spent| spent[side] / spent[base])
     }
 
+    /// The same, but for the middle: the ratio of the means of all rounds, where something that comes once in many rounds
+    /// belongs to the cost.
+    pub(super) fn mean_ratio(&self, side: usize, base: usize) -> Result<Spread, MeasureError> {
+        let sum = |side: usize| self.spent.iter().map(|spent| spent[side]).sum::<f64>();
+        Ok(Spread { median: sum(side) / sum(base), ..self.ratio(side, base)? })
+    }
+
     /// What it cost more at `side` than at `base`, over what it cost more at `other`. The median is of the differences: those
     /// of one round may be near nothing, which nothing can be divided by; the quartiles are of the rounds.
     pub(super) fn added_ratio(&self, side: usize, other: usize, base: usize) -> Result<Spread, MeasureError> {

@@ -30,6 +30,8 @@ const NATIVE: &str = "local_ratelimit";
 const LUA: &str = "lua";
 /// AckGuard with the shipped policy.
 const ACKGUARD: &str = "ackguard";
+/// The same with `telemetry: counted`.
+const COUNTED: &str = "ackguard_counted";
 /// The same with a limit by tenant on every operation, of which plenty is left.
 const LIMITED: &str = "ackguard_limit";
 /// Those two with a bucket that is empty.
@@ -38,12 +40,12 @@ const LIMITED_EMPTY: &str = "ackguard_limit_empty";
 
 /// Which exchanges are measured where.
 const CELLS: [(Exchange, &[&str]); 8] = [
-    (Exchange::Ack, &[BARE, CONTROL, NOOP, LUA, ACKGUARD, LIMITED]),
-    (Exchange::Pull, &[BARE, NOOP, LUA, ACKGUARD, LIMITED]),
+    (Exchange::Ack, &[BARE, CONTROL, NOOP, LUA, ACKGUARD, COUNTED, LIMITED]),
+    (Exchange::Pull, &[BARE, NOOP, LUA, ACKGUARD, COUNTED, LIMITED]),
     (Exchange::Subscribe, &[BARE, NOOP, LUA, ACKGUARD, LIMITED]),
     (Exchange::Publish, &[BARE, NOOP, NATIVE, LUA, ACKGUARD, LIMITED]),
-    (Exchange::PullBatch, &[BARE, NOOP, ACKGUARD]),
-    (Exchange::PullLarge, &[BARE, NOOP, ACKGUARD]),
+    (Exchange::PullBatch, &[BARE, NOOP, ACKGUARD, COUNTED]),
+    (Exchange::PullLarge, &[BARE, NOOP, ACKGUARD, COUNTED]),
     (Exchange::Unmatched, &[BARE, NOOP, LUA, ACKGUARD]),
     (Exchange::Refused, &[NATIVE_EMPTY, LIMITED_EMPTY]),
 ];
@@ -73,6 +75,7 @@ fn ways() -> Vec<(&'static str, Filter)> {
         (NATIVE, Filter::LocalRateLimit(token_bucket(PLENTY, PLENTY, "1s"))),
         (LUA, Filter::Lua),
         (ACKGUARD, Filter::AckGuard(|_| ())),
+        (COUNTED, Filter::AckGuard(|policy| policy["telemetry"] = "counted".into())),
         (LIMITED, Filter::AckGuard(|policy| policy["limits"] = limit(&format!("{PLENTY}/s"), PLENTY))),
         (NATIVE_EMPTY, Filter::LocalRateLimit(token_bucket(1, 1, "3600s"))),
         (LIMITED_EMPTY, Filter::AckGuard(|policy| policy["limits"] = limit("1/h", 1))),

@@ -6,6 +6,7 @@ mod reload;
 mod reload_large;
 mod rules;
 mod swap;
+mod telemetry;
 
 use super::{Options, Outcome};
 use crate::measure::{MeasureError, Processors, Progress, on_processor};
@@ -25,11 +26,14 @@ pub enum Row {
     Rules,
     /// A module that is changed under load.
     Swap,
+    /// What metrics, access log and traces cost.
+    Telemetry,
 }
 
 impl Row {
     /// Every row, in the order of the table.
-    pub const ALL: [Self; 6] = [Self::Cost, Self::Limit, Self::Reload, Self::ReloadLarge, Self::Rules, Self::Swap];
+    pub const ALL: [Self; 7] =
+        [Self::Cost, Self::Limit, Self::Reload, Self::ReloadLarge, Self::Rules, Self::Swap, Self::Telemetry];
 
     /// Measures it and shows how far it is.
     ///
@@ -50,6 +54,10 @@ impl Row {
                     .await
             }
             Self::Rules => shown("rules", rounds, async |p| rules::measure(&options, p).await).await,
+            Self::Telemetry => {
+                apart(async move || shown("telemetry", rounds, async |p| telemetry::measure(&options, p).await).await)
+                    .await
+            }
             Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
         }
     }

@@ -1,0 +1,94 @@
+//! What all telemetry costs Envoy, over none: the configuration of the compose stack, taken apart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use collector::Collector;
+use http_body_util::Full;
+use hyper::Request;
+use serde_json::json;
+use stack::{Bootstrap, BootstrapError, http_connection_manager};
+
+use super::super::exchange::Exchange;
+use super::super::rounds::{self, Side};
+use super::super::{Figure, Goal, Options, Outcome, Unit};
+use crate::measure::{MeasureError, Processors, Progress, Site, pin_process};
+use crate::steady::{Expected, LISTENER, Traffic};
+
+/// Connections to each Envoy.
+const CONNECTIONS: usize = 8;
+/// How many turns of a comparison of many one of these takes: long enough that the statistics are sent within some.
+const TURNS: u32 = 5;
+
+/// What of it is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Telemetry {
+    /// `telemetry: counted`, and nothing else.
+    Off,
+    /// The policy's `telemetry: full`.
+    Filter,
+    /// That and the access log.
+    Log,
+    /// That, traces and statistics by OTLP.
+    All,
+}
+
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let system = |source| MeasureError::System { what: "the collector".to_owned(), source };
+    let collector = Collector::start().await.map_err(system)?;
+    let mut sides = Vec::new();
+    for telemetry in [Telemetry::Off, Telemetry::Filter, Telemetry::Log, Telemetry::All] {
+        let bootstrap = bootstrap(telemetry, &collector)?;
+        let site = Arc::new(Site::with_workers(bootstrap, 1).await?);
+        if let Some(processors) = Processors::two() {
+            pin_process(site.envoy.pid(), processors.measured);
+        }
+        // As fast as they are answered: with pauses, Envoy's own waking would be measured.
+        let traffic = Traffic { request: operation, expected: Expected::Status(200), every: Duration::ZERO };
+        sides.push(Side::new(Arc::clone(&site), site.open(LISTENER, CONNECTIONS).await?, traffic));
+    }
+    let rounds = rounds::measure(sides, options.rounds, options.turn * TURNS, progress).await?;
+    let over_off = |key, says, of: Telemetry| {
+        rounds
+            .mean_ratio(of as usize, Telemetry::Off as usize)
+            .map(|ratio| Figure::of_rounds(key, says, ratio, Unit::Ratio))
+    };
+    let figures = vec![
+        over_off("telemetry_vs_off", "all telemetry: Envoy's CPU for a request, over none", Telemetry::All)?
+            .goal(Goal::AtMost(1.1)),
+        over_off(
+            "telemetry_filter_vs_off",
+            "· the filter's alone, `telemetry: full` over `counted`",
+            Telemetry::Filter,
+        )?,
+        over_off("telemetry_log_vs_off", "· that and the access log", Telemetry::Log)?,
+        Figure::of_rounds("telemetry_off_us", "· with none", rounds.micros(Telemetry::Off as usize)?, Unit::Micros),
+        Figure::failed("telemetry_failed", rounds.load.failed),
+    ];
+    Ok(Outcome::new(figures, &rounds.load))
+}
+
+fn bootstrap(telemetry: Telemetry, collector: &Collector) -> Result<Bootstrap, BootstrapError> {
+    let shipped = Bootstrap::load("compose/envoy.yaml")?.collector(collector.address()).without_health_checks();
+    let counted = if telemetry == Telemetry::Off { "counted" } else { "full" };
+    Ok(shipped.edit_policy(|policy| policy["telemetry"] = counted.into()).with(|document| {
+        if telemetry < Telemetry::All {
+            document["stats_sinks"] = json!([]);
+            http_connection_manager(document, LISTENER)["tracing"] = json!(null);
+        }
+        if telemetry < Telemetry::Log {
+            http_connection_manager(document, LISTENER)["access_log"] = json!([]);
+        }
+    }))
+}
+
+/// Acks, pulls and publishes in turns.
+fn operation(number: u64) -> Request<Full<Bytes>> {
+    let exchange = match number % 3 {
+        0 => Exchange::Ack,
+        1 => Exchange::Pull,
+        _ => Exchange::Publish,
+    };
+    exchange.request()(number)
+}
