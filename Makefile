@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 CYCLES ?= 1000
 MINUTES ?= 10
 
-.PHONY: help prerequisites wasm noop image envoy redis chromium prometheus build fmt lint test crash fuzz demo bench limits up down compose-up compose-down compose-test toolchain-test clean
+.PHONY: help prerequisites wasm noop image envoy redis chromium prometheus valgrind build fmt lint test crash fuzz instructions demo bench bench-core limits up down compose-up compose-down compose-test toolchain-test clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ chromium: ## Find a Chromium with its ChromeDriver, or unpack Debian's into targ
 prometheus: ## Find Prometheus with its promtool, or unpack Debian's into target/tools/, and print their paths
 	@.make/prometheus.sh
 
+valgrind: ## Find Valgrind, or unpack Debian's into target/tools/, and print its path
+	@.make/valgrind.sh
+
 build: prerequisites ## Build the command line, the broker, the load and the stack: target/release/
 	$(CARGO) build --release --bins --package ackguard --package tmq-broker --package tmq-load --package stack
 
@@ -49,9 +52,10 @@ lint: prerequisites ## Formatting, clippy and documentation, where every warning
 	$(CARGO) clippy --package fuzz --features afl --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-test: lint wasm noop envoy redis chromium prometheus ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, alerts and dashboards in a real Prometheus, a minute of fuzzing
+test: lint wasm noop envoy redis chromium prometheus valgrind ## Everything: lint, unit and property tests, the filter in the real Envoy, the page in a browser, alerts and dashboards in a real Prometheus, the core's instructions, a minute of fuzzing
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
+	@.make/instructions.sh
 	@.make/fuzz.sh 60
 
 crash: prerequisites ## Kill the broker under load, CYCLES=1000 times in each semantics, with the choices of SEED=n
@@ -61,11 +65,17 @@ crash: prerequisites ## Kill the broker under load, CYCLES=1000 times in each se
 fuzz: prerequisites ## Fuzz the policy parser, the T-MQ dialect and what is binary for MINUTES=10: target/fuzz/
 	@.make/fuzz.sh $$(($(MINUTES) * 60))
 
+instructions: prerequisites ## Hold the instructions of the core's exchanges to tests/native/instructions.txt, or write it anew: UPDATE=1
+	@.make/instructions.sh $(if $(UPDATE),--update)
+
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident
 
 bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in some four minutes: target/bench/
 	$(BUILT)/release/tmq-load bench
+
+bench-core: prerequisites ## Measure the parts of the core by the clock, without Envoy: read, decide, write, limits, leases
+	$(CARGO) bench --profile native --package native-bench --bench core -- --min-time 0.3
 
 limits: build wasm envoy ## Measure how exactly limits hold with 1, 2 and 4 workers: target/limits/, and the table in docs/limits.md
 	$(BUILT)/release/tmq-load limits --write docs/limits.md
