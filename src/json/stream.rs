@@ -192,20 +192,23 @@ impl Stream {
                 self.state = if tail.is_empty() { State::Next } else { State::Word(tail) };
             }
             _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => {}
-            State::Value => self.begin(*byte)?,
             State::ValueOrEnd if *byte == b']' => self.close(found),
-            State::ValueOrEnd => self.begin(*byte)?,
+            State::Value | State::ValueOrEnd => return self.begin(*byte, after, found),
             State::KeyOrEnd if *byte == b'}' => self.close(found),
             State::Key | State::KeyOrEnd if *byte == b'"' => {
-                self.keep(Held::Nothing);
                 let compared = match self.open.depth() {
                     1 => true,
                     3 => !self.list.is_empty(),
                     _ => false,
                 };
-                if compared {
-                    self.keep(Held::Key);
+                if let Some((key, after)) = whole_text(after) {
+                    if compared {
+                        self.compare((key.len() <= MAX_KEY).then_some(key));
+                    }
+                    self.state = State::Colon;
+                    return Ok(after);
                 }
+                self.keep(if compared { Held::Key } else { Held::Nothing });
                 self.state = State::Text(Role::Key, Escape::Outside);
             }
             State::Key | State::KeyOrEnd => return Err("a key in quotes"),
@@ -222,13 +225,38 @@ impl Stream {
         Ok(after)
     }
 
-    /// Begins a value by its first byte.
-    fn begin(&mut self, byte: u8) -> Result<(), &'static str> {
-        let held = self.wanted().map_or(Held::Nothing, Held::Value);
-        self.keep(held);
+    /// Begins a value by its first byte; returns what is left of what comes after it.
+    fn begin<'r>(
+        &mut self,
+        byte: u8,
+        after: &'r [u8],
+        found: &mut impl FnMut(Event<'_>),
+    ) -> Result<&'r [u8], &'static str> {
+        let wanted = self.wanted();
+        if byte == b'"'
+            && let Some((text, after)) = whole_text(after)
+        {
+            self.state = State::Next;
+            if let Some(place) = wanted {
+                if text.len() > MAX_VALUE {
+                    return Err("a shorter value");
+                }
+                if let Ok(text) = core::str::from_utf8(text) {
+                    found(Event::Found(place, Scalar::Text(text)));
+                }
+            }
+            return Ok(after);
+        }
+        self.keep(wanted.map_or(Held::Nothing, Held::Value));
         self.state = match byte {
-            b'{' => return self.open(Container::Object, State::KeyOrEnd),
-            b'[' => return self.open(Container::Array, State::ValueOrEnd),
+            b'{' => {
+                self.open(Container::Object, State::KeyOrEnd)?;
+                return Ok(after);
+            }
+            b'[' => {
+                self.open(Container::Array, State::ValueOrEnd)?;
+                return Ok(after);
+            }
             b'"' => State::Text(Role::Value, Escape::Outside),
             b't' => State::Word("rue"),
             b'f' => State::Word("alse"),
@@ -239,7 +267,7 @@ impl Stream {
                 State::Number(number)
             }
         };
-        Ok(())
+        Ok(after)
     }
 
     fn open(&mut self, container: Container, state: State) -> Result<(), &'static str> {
@@ -276,8 +304,9 @@ impl Stream {
     }
 
     /// The place of what is wanted of the list that is being read, by its key in each element.
-    fn place(&self, field: Option<&str>) -> Option<usize> {
-        self.list.clone().find(|place| self.wanted.get(*place).is_some_and(|wanted| wanted.field == field))
+    fn place(&self, field: Option<&[u8]>) -> Option<usize> {
+        let is_wanted = |wanted: &Wanted| wanted.field.map(str::as_bytes) == field;
+        self.list.clone().find(|place| self.wanted.get(*place).is_some_and(is_wanted))
     }
 
     /// Reads a string on to its end, its next escape, or the end of the piece.
@@ -314,15 +343,16 @@ impl Stream {
             return self.compare(None);
         }
         let held = core::mem::take(&mut self.bytes);
-        self.compare(core::str::from_utf8(&held).ok().and_then(text::unescape).as_deref());
+        let key = core::str::from_utf8(&held).ok().and_then(text::unescape);
+        self.compare(key.as_deref().map(str::as_bytes));
         self.bytes = held;
     }
 
-    /// Finds out what the member of this key is of what is wanted.
-    fn compare(&mut self, key: Option<&str>) {
+    /// Finds out what the member of this key is of what is wanted; none is nobody's.
+    fn compare(&mut self, key: Option<&[u8]>) {
         match self.open.depth() {
             1 => {
-                let is_of = |wanted: &Wanted| Some(wanted.list) == key;
+                let is_of = |wanted: &Wanted| Some(wanted.list.as_bytes()) == key;
                 let first = self.wanted.iter().position(is_of).unwrap_or(self.wanted.len());
                 let after = self.wanted.iter().rposition(is_of).map_or(first, |last| last + 1);
                 self.list = first..after;
@@ -368,6 +398,12 @@ impl Stream {
         }
         Ok(())
     }
+}
+
+/// The text up to the quote that ends it, and what comes after that, where all of it is here and nothing in it is escaped.
+fn whole_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = bytes.split_at_checked(text::plain(bytes))?;
+    rest.strip_prefix(b"\"").map(|after| (text, after))
 }
 
 impl Escape {

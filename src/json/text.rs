@@ -4,9 +4,16 @@ use std::borrow::Cow;
 
 /// How many bytes of `bytes` may stand in a string as they are: up to the first quote, backslash or control character.
 ///
-/// Most of a body is the inside of strings, so it is looked at in words, and four of them at a time.
+/// Most of a body is the inside of strings, so it is looked at in words, and four of them at a time once it is no short one.
 pub(super) fn plain(bytes: &[u8]) -> usize {
     let mut rest = bytes;
+    if let Some((word, after)) = rest.split_first_chunk::<8>() {
+        let ends = ends(*word);
+        if ends != 0 {
+            return ends.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
     while let Some((words, after)) = rest.split_first_chunk::<32>() {
         let (words, _) = words.as_chunks::<8>();
         if words.iter().fold(0, |all, word| all | ends(*word)) != 0 {
