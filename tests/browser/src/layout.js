@@ -43,10 +43,12 @@ function fieldText(field) {
   const style = getComputedStyle(field);
   const space = (side) => parseFloat(style[`border${side}Width`]) + parseFloat(style[`padding${side}`]);
   const { left, top, width, height } = rectOf(field);
+  // Room for the button that empties it.
+  const button = field.type === "search" ? parseFloat(style.fontSize) : 0;
   const rect = {
     left: left + space("Left"),
     top: top + space("Top"),
-    width: width - space("Left") - space("Right"),
+    width: width - space("Left") - space("Right") - button,
     height: height - space("Top") - space("Bottom"),
   };
   const canvas = new OffscreenCanvas(1, 1).getContext("2d");

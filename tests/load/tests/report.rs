@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use browser::{Browser, Color, Look, Rect, View};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use stack::{Bootstrap, Broker, BrokerOptions, Envoy, Protocol, Workers};
 use tmq_load::client::GroupLedger;
 use tmq_load::incident::{Endpoints, Incident, IncidentOptions};
 use tmq_load::output;
 use tmq_load::report::Report;
 use tmq_load::run::RunOutcome;
-use tmq_load::verdict::deviations;
+use tmq_load::verdict::{Deviation, Side, deviations};
 use tmq_load::workload::Workload;
 use tokio::sync::OnceCell;
 
@@ -38,6 +39,12 @@ const MEASURE: &str = r"({
       })),
     };
   }),
+})";
+
+/// What a report has above its cards where a figure is not as expected.
+const ALERT: &str = r"({
+  place: rectOf(document.querySelector('[role=alert]')),
+  fill: color(document.querySelector('[role=alert]'), 'backgroundColor'),
 })";
 
 #[derive(Debug, Deserialize)]
@@ -73,10 +80,17 @@ struct Series {
     color: Color,
 }
 
-/// The incident, and every look at its report.
+/// The incident, and every look at its report, and at the same with a figure that is not as expected.
 struct Reported {
     incident: Incident,
     looks: Vec<Look<Seen>>,
+    deviating: Vec<Look<Alert>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Alert {
+    place: Rect,
+    fill: Color,
 }
 
 /// One incident and one browser for all tests: each of them only looks.
@@ -93,7 +107,7 @@ async fn report() -> Reported {
     let endpoints = Endpoints { bare: envoy.bare(), guarded: envoy.guarded(), admin: broker.admin() };
     // Some seconds, so that a sample of the ledger is a small part of a plot.
     let options = IncidentOptions {
-        messages: 3_000,
+        messages: 1_500,
         consumers: 3,
         concurrency: 32,
         workload: Workload::new(7, Duration::from_millis(20)..=Duration::from_millis(60)).unwrap(),
@@ -103,16 +117,25 @@ async fn report() -> Reported {
     let deviations = deviations(&incident.result());
     assert_eq!(deviations, []);
 
-    let folder = tempfile::tempdir().unwrap();
+    let browser = Browser::open("about:blank", 1_400, 900).await;
     let report = Report { incident: &incident, policy: Some(&policy), deviations: &deviations };
-    let written = output::write(folder.path(), &report).unwrap();
-    let browser = Browser::open(&format!("file://{}", written.report.display()), 1_400, 900).await;
+    let looks = look(&browser, "report", &report, MEASURE).await;
+    let deviation = Deviation { side: Side::Guarded, figure: "lost", found: 1, expected: 0 };
+    let deviating = look(&browser, "report-deviating", &Report { deviations: &[deviation], ..report }, ALERT).await;
+    browser.close().await;
+    Reported { incident, looks, deviating }
+}
+
+/// Every look at a report.
+async fn look<T: DeserializeOwned>(browser: &Browser, name: &str, report: &Report<'_>, measure: &str) -> Vec<Look<T>> {
+    let folder = tempfile::tempdir().unwrap();
+    let written = output::write(folder.path(), report).unwrap();
+    browser.goto(&format!("file://{}", written.report.display())).await;
     let mut looks = Vec::new();
     for view in View::ALL {
-        looks.push(browser.look("report", view, MEASURE).await);
+        looks.push(browser.look(name, view, measure).await);
     }
-    browser.close().await;
-    Reported { incident, looks }
+    looks
 }
 
 /// The rows of the stacked plots' legend.
@@ -134,8 +157,17 @@ fn average(outcome: &RunOutcome, seconds: f64, figure: fn(&GroupLedger) -> u64) 
 
 #[tokio::test]
 async fn the_report_is_whole_and_can_be_read() {
-    let faults: Vec<_> = reported().await.looks.iter().flat_map(Look::faults).collect();
-    assert_eq!(faults, Vec::<String>::new());
+    let Reported { looks, deviating, .. } = reported().await;
+    let faults = looks.iter().flat_map(Look::faults).chain(deviating.iter().flat_map(Look::faults));
+    assert_eq!(faults.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_figure_that_is_not_as_expected_cannot_be_overlooked() {
+    for Look { view, measured: Alert { place, fill }, pixels, .. } in &reported().await.deviating {
+        let share = pixels.share_of(*fill, *place);
+        assert!(share > 0.75, "{view}: {share:.2} of {place:?} is {fill:?}");
+    }
 }
 
 #[tokio::test]
@@ -150,7 +182,6 @@ async fn each_card_has_the_colors_of_its_style() {
             let inside = Rect { left: left + 7.0, width: card.place.width - 8.0, ..edge };
             let shares = [(card.edge, edge), (card.fill, inside), (card.word_color, card.word)]
                 .map(|(color, place)| pixels.share_of(color, place));
-            eprintln!("{view} {shares:?}");
             assert!(shares[0] > 0.99 && shares[1] > 0.75 && shares[2] > 0.02, "{view} {card:?}: {shares:?}");
         }
     }
@@ -158,7 +189,7 @@ async fn each_card_has_the_colors_of_its_style() {
 
 #[tokio::test]
 async fn each_area_is_as_large_as_its_part_of_the_messages() {
-    let Reported { incident, looks } = reported().await;
+    let Reported { incident, looks, .. } = reported().await;
     let longest = incident.bare.took.max(incident.guarded.took).as_secs_f64();
     let messages = incident.options.messages as f64;
     for Look { view, measured, pixels, .. } in looks {
@@ -168,7 +199,6 @@ async fn each_area_is_as_large_as_its_part_of_the_messages() {
             let area = plot.area.unwrap();
             for (Series { name: fate, color }, (_, figure)) in plot.series.iter().zip(FATES) {
                 let (seen, expected) = (pixels.share_of(*color, area), average(outcome, longest, figure) / messages);
-                eprintln!("{view} {name} {fate}: {seen:.3} {expected:.3}");
                 assert!(
                     (seen - expected).abs() < 0.02,
                     "{view} {name} {fate}: {seen:.3} of the plot, not {expected:.3}"
@@ -187,7 +217,6 @@ async fn the_areas_end_with_what_became_of_the_messages() {
             let end = Rect { left: area.right() - 4.0, width: 4.0, ..area };
             let color = plot.series.iter().find(|series| series.name == fate).unwrap().color;
             let share = pixels.share_of(color, end);
-            eprintln!("{view} {fate} {share}");
             assert!(share > 0.75, "{view}: {fate} is {share:.2} of the end of {}", plot.name);
         }
     }
@@ -204,7 +233,6 @@ async fn each_run_has_its_line_in_each_plot() {
             assert_eq!(series, ["bare", "guarded"]);
             for Series { name, color } in &plot.series {
                 let ink = pixels.ink_of(*color, plot.place) / plot.place.width;
-                eprintln!("{view} {} {name} {ink}", plot.name);
                 assert!(ink > 0.25, "{view} {}: {ink:.2} px of {name} above each other", plot.name);
             }
         }

@@ -5,4 +5,5 @@ mod faults;
 mod guard;
 mod live;
 mod page;
+mod seen;
 mod shown;
