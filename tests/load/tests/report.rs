@@ -138,8 +138,11 @@ async fn look<T: DeserializeOwned>(browser: &Browser, name: &str, report: &Repor
     looks
 }
 
+/// A figure of the ledger.
+type Figure = fn(&GroupLedger) -> u64;
+
 /// The rows of the stacked plots' legend.
-const FATES: [(&str, fn(&GroupLedger) -> u64); 5] = [
+const FATES: [(&str, Figure); 5] = [
     ("acked", |ledger| ledger.acked),
     ("dead-lettered", |ledger| ledger.dead_lettered),
     ("in flight", |ledger| ledger.in_flight),
@@ -148,7 +151,7 @@ const FATES: [(&str, fn(&GroupLedger) -> u64); 5] = [
 ];
 
 /// The average of a figure over the first `seconds`, of which what is beyond the run's own has its last value.
-fn average(outcome: &RunOutcome, seconds: f64, figure: fn(&GroupLedger) -> u64) -> f64 {
+fn average(outcome: &RunOutcome, seconds: f64, figure: Figure) -> f64 {
     let last = (seconds, figure(&outcome.ledger) as f64);
     let points = outcome.timeline.iter().map(|sample| (sample.at.as_secs_f64(), figure(&sample.ledger) as f64));
     let points: Vec<_> = points.chain([last]).collect();
