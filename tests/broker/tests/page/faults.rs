@@ -1,9 +1,10 @@
 //! Faults, switched on and off from the page.
 
+use browser::Browser;
 use serde_json::json;
 
 use crate::broker::Broker;
-use crate::browser::Browser;
+use crate::page::{rows, until_live};
 
 const ROWS: &str = "document.querySelectorAll('#faults tbody tr').length";
 
@@ -13,7 +14,7 @@ async fn a_fault_that_is_switched_on_happens_until_it_is_switched_off() {
     broker.topic("orders", 1).await;
     let publish = async || broker.status("/topics/orders/messages", json!({ "messages": [{ "body": "m" }] })).await;
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
-    browser.until_live().await;
+    until_live(&browser).await;
     assert_eq!(publish().await, 200);
 
     browser.select("[name=operation]", "publish").await;
@@ -21,7 +22,7 @@ async fn a_fault_that_is_switched_on_happens_until_it_is_switched_off() {
     browser.until(&format!("{ROWS} === 1")).await;
     assert_eq!(publish().await, 503);
     browser.until("document.querySelector('#faults td[data-label=Fired]').textContent === '1'").await;
-    let row = &browser.rows("faults").await[0];
+    let row = &rows(&browser, "faults").await[0];
     assert_eq!(json!([row["Operation"], row["Effect"], row["Stage"]]), json!(["publish", "answers 503", "before"]));
 
     browser.select("[name=kind]", "Latency").await;
@@ -38,7 +39,7 @@ async fn a_fault_that_is_switched_on_happens_until_it_is_switched_off() {
     browser.click("#faults tbody tr:first-child button").await;
     browser.until(&format!("{ROWS} === 1")).await;
     assert_eq!(publish().await, 200);
-    assert_eq!(browser.rows("faults").await[0]["Operation"], "route", "the other one stays on");
+    assert_eq!(rows(&browser, "faults").await[0]["Operation"], "route", "the other one stays on");
     browser.click("#clear").await;
     browser.until(&format!("{ROWS} === 0")).await;
     assert_eq!(broker.admin("/admin/faults").await, json!({ "faults": [] }));

@@ -1,10 +1,11 @@
 //! How the page keeps up: with the broker, without one, and with what its reader is doing.
 
+use browser::Browser;
 use serde_json::json;
 use tmq_broker::{Config, Semantics, Server};
 
 use crate::broker::Broker;
-use crate::browser::Browser;
+use crate::page::{rows, until_live};
 
 /// The text of the first group's cell with this label.
 fn cell(label: &str) -> String {
@@ -17,7 +18,7 @@ async fn what_happens_is_shown_without_a_reload() {
     broker.topic("orders", 1).await;
     let consumer = broker.consumer("billing", json!({ "topic": "orders" }), &["start"]).await;
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
-    browser.until_live().await;
+    until_live(&browser).await;
     browser.value("window.loadedOnce = true").await;
     // What the reader has open and where the focus is.
     browser.click("#groups summary").await;
@@ -43,21 +44,21 @@ async fn a_broker_that_is_away_is_said_to_be_and_found_when_it_is_back() {
     let broker = Broker::start().await;
     broker.topic("orders", 1).await;
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
-    browser.until_live().await;
-    assert_eq!(browser.rows("topics").await.len(), 1);
+    until_live(&browser).await;
+    assert_eq!(rows(&browser, "topics").await.len(), 1);
     let admin = broker.server.admin();
     broker.server.shutdown().await;
     browser
         .until("document.querySelector('#status').textContent.startsWith('The broker does not answer. Next try in')")
         .await;
-    assert_eq!(browser.rows("topics").await.len(), 1, "what was known stays in sight");
+    assert_eq!(rows(&browser, "topics").await.len(), 1, "what was known stays in sight");
 
     let mut config = Config::local(Semantics::Legacy);
     config.admin = admin;
     let server = Server::start(config).await.unwrap();
     browser.click("#retry").await;
-    browser.until_live().await;
-    assert_eq!(browser.rows("topics").await.len(), 0);
+    until_live(&browser).await;
+    assert_eq!(rows(&browser, "topics").await.len(), 0);
     assert_eq!(browser.value("document.querySelector('#semantics').textContent").await, "legacy");
     // The browser notes each request that nobody took; there is nothing else to note.
     let other: Vec<String> =
@@ -72,7 +73,7 @@ async fn a_page_that_is_paused_stands_still_until_it_is_resumed() {
     let broker = Broker::start().await;
     broker.topic("orders", 1).await;
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
-    browser.until_live().await;
+    until_live(&browser).await;
     browser.click("#pause").await;
     browser.until("document.querySelector('#status').textContent === 'Paused'").await;
     let polls = "performance.getEntriesByType('resource').filter(entry => entry.name.includes('/snapshot')).length";

@@ -1,8 +1,9 @@
 //! The live page as people see it: in a headless Chromium, each test with a broker and a browser of its own.
 
 mod broker;
-mod browser;
 mod faults;
 mod guard;
 mod live;
+mod page;
+mod seen;
 mod shown;

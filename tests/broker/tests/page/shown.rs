@@ -1,10 +1,11 @@
 //! What the page shows, and how.
 
+use browser::Browser;
 use serde_json::{Value, json};
 use tmq_broker::{Config, DiskConfig, Millis, StorageConfig};
 
 use crate::broker::Broker;
-use crate::browser::Browser;
+use crate::page::{rows, until_live};
 
 #[tokio::test]
 async fn everything_that_is_in_the_broker_is_shown() {
@@ -24,8 +25,8 @@ async fn everything_that_is_in_the_broker_is_shown() {
     broker.publish("orders", json!([{ "body": "m8" }])).await;
 
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
-    browser.until_live().await;
-    let groups = browser.rows("groups").await;
+    until_live(&browser).await;
+    let groups = rows(&browser, "groups").await;
     assert_eq!(groups.len(), 1);
     for (label, expected) in [
         ("Group", "billing"),
@@ -49,19 +50,19 @@ async fn everything_that_is_in_the_broker_is_shown() {
     let id = consumer.rsplit('/').next().unwrap();
     assert!(partitions.as_str().unwrap().contains(&format!("in flight, {id}")), "{partitions}");
 
-    let consumers = browser.rows("consumers").await;
+    let consumers = rows(&browser, "consumers").await;
     let expected = json!([id, "client-7", "billing", "orders", "Started", "2", "4", "1", "orders.dlq"]);
     let labels =
         ["Consumer", "Client", "Group", "Topic", "State", "Partitions", "In flight", "Retries", "Dead letters to"];
     assert_eq!(json!(labels.map(|label| &consumers[0][label])), expected);
-    let leases = browser.rows("leases").await;
+    let leases = rows(&browser, "leases").await;
     let sum: u64 = leases.iter().map(|row| row["Leases"].as_str().unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!((sum, &leases[0]["Age"]), (4, &json!("under 5 s")), "{leases:?}");
-    let topics = browser.rows("topics").await;
+    let topics = rows(&browser, "topics").await;
     let topic = |row: &Value| json!([row["Topic"], row["Partitions"], row["Published"], row["Groups"], row["Use"]]);
     let expected = [json!(["orders", "2", "9", "1", "messages"]), json!(["orders.dlq", "2", "2", "0", "dead letters"])];
     assert_eq!(topics.iter().map(topic).collect::<Vec<_>>(), expected);
-    assert_eq!(browser.rows("dead-letters").await.len(), 2);
+    assert_eq!(rows(&browser, "dead-letters").await.len(), 2);
     browser.close().await;
 }
 
@@ -80,8 +81,8 @@ async fn each_state_of_a_consumer_is_shown() {
         broker.consumer("g", settings(client), steps).await;
     }
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
-    browser.until_live().await;
-    let consumers = browser.rows("consumers").await;
+    until_live(&browser).await;
+    let consumers = rows(&browser, "consumers").await;
     let mut states: Vec<(String, String)> = consumers
         .iter()
         .map(|row| (row["Client"].as_str().unwrap().to_owned(), row["State"].as_str().unwrap().to_owned()))
@@ -101,7 +102,7 @@ async fn a_silent_consumer_is_told_from_one_that_takes_part() {
     broker.consumer("g", json!({ "topic": "orders" }), &["start"]).await;
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
     browser.until("document.querySelector('#consumers td .badge[data-state=silent]')?.textContent === 'Silent'").await;
-    assert_eq!(browser.rows("consumers").await[0]["Partitions"], "0");
+    assert_eq!(rows(&browser, "consumers").await[0]["Partitions"], "0");
     browser.close().await;
 }
 
@@ -115,7 +116,7 @@ async fn a_dead_letter_is_shown_with_its_body_and_why_it_died() {
 
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
     browser.until("document.querySelectorAll('#dead-letters tbody tr').length === 3").await;
-    let rows = browser.rows("dead-letters").await;
+    let rows = rows(&browser, "dead-letters").await;
     assert!(rows[2]["Body"].as_str().unwrap().ends_with("the order that died"), "the oldest is last: {rows:?}");
     assert!(rows[1]["Body"].as_str().unwrap().contains("Base64, 8 bytes"), "{rows:?}");
     assert_eq!((&rows[2]["Key"], &rows[2]["Came from"]), (&json!("customer-7"), &json!("orders")));
@@ -141,7 +142,7 @@ async fn a_dead_letter_is_shown_after_a_restart() {
     let broker = Broker::start_with(on_disk).await;
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
     browser.until("document.querySelectorAll('#dead-letters tbody tr').length === 1").await;
-    let letter = &browser.rows("dead-letters").await[0];
+    let letter = &rows(&browser, "dead-letters").await[0];
     assert!(letter["Body"].as_str().unwrap().ends_with("the order that died"), "{letter}");
     assert_eq!(letter["Why"], "rejected, failed deliveries: 1");
     browser.close().await;
@@ -157,10 +158,10 @@ async fn a_clients_text_is_never_markup() {
     broker.kill(json!([{ "body": HOSTILE, "key": HOSTILE, "tag": HOSTILE }])).await;
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
     browser.until("document.querySelectorAll('#dead-letters tbody tr').length === 1").await;
-    let letter = &browser.rows("dead-letters").await[0];
+    let letter = &rows(&browser, "dead-letters").await[0];
     assert_eq!(letter["Key"], HOSTILE);
     assert!(letter["Body"].as_str().unwrap().ends_with(HOSTILE), "{letter}");
-    assert!(browser.rows("consumers").await.iter().any(|row| row["Client"] == HOSTILE));
+    assert!(rows(&browser, "consumers").await.iter().any(|row| row["Client"] == HOSTILE));
     assert_eq!(
         browser.value("[document.images.length, document.scripts.length, window.hit]").await,
         json!([0, 1, null])
@@ -183,8 +184,7 @@ async fn nothing_is_wider_than_its_window() {
     browser.click("#dead-letters summary").await;
     browser.until("[...document.querySelectorAll('details')].filter(details => details.open).length === 2").await;
     for width in [360, 500, 800, 1_150, 1_151, 1_280, 1_400] {
-        let metrics = json!({ "width": width, "height": 780, "deviceScaleFactor": 1, "mobile": width < 500 });
-        browser.chrome("Emulation.setDeviceMetricsOverride", metrics).await;
+        browser.resize(width, 780, 1).await;
         browser.until(&format!("innerWidth === {width}")).await;
         let over = browser.value(
             "[...document.querySelectorAll('body *')].filter(element => \
@@ -205,8 +205,8 @@ async fn a_thousand_groups_are_counted_and_found_by_the_filter() {
         broker.consumer(&format!("group-{number:04}"), json!({ "topic": "orders" }), &[]).await;
     }
     let browser = Browser::open(&broker.page(), 1_400, 900).await;
-    browser.until_live().await;
-    assert_eq!(browser.rows("groups").await.len(), 100);
+    until_live(&browser).await;
+    assert_eq!(rows(&browser, "groups").await.len(), 100);
     let caption = "document.querySelector('#groups caption').textContent";
     let told = browser.value(caption).await;
     assert_eq!(
@@ -215,7 +215,7 @@ async fn a_thousand_groups_are_counted_and_found_by_the_filter() {
     );
     browser.write("#filter", "GROUP-0999").await;
     browser.until("document.querySelectorAll('#groups tbody tr').length === 1").await;
-    assert_eq!(browser.rows("groups").await[0]["Group"], "group-0999");
+    assert_eq!(rows(&browser, "groups").await[0]["Group"], "group-0999");
     assert_eq!(browser.value(caption).await, "1 of 1,000 groups in their topics match the filter.");
     browser.close().await;
 }

@@ -131,7 +131,8 @@ fn plots(incident: &Incident) -> Result<Markup, ChartError> {
     let messages = incident.options.messages;
     let stacked = [(Side::Bare, &bare), (Side::Guarded, &guarded)]
         .map(|(side, timeline)| chart::fates(timeline, longest, messages).map(|svg| plot(side.name(), &svg)));
-    let runs = [(Ink::Bare, bare.as_slice()), (Ink::Guarded, guarded.as_slice())];
+    // The later one is drawn above: where the lines are one, dashes leave room for the other.
+    let runs = [(Ink::Guarded, guarded.as_slice()), (Ink::Bare, bare.as_slice())];
     let lines = LINES.map(|(name, figure)| chart::figure(&runs, longest, figure).map(|svg| plot(name, &svg)));
     Ok(html! {
         section {
