@@ -99,26 +99,38 @@ fn code_unit(chars: &mut core::str::Chars<'_>) -> Option<u32> {
     Some(unit)
 }
 
-/// Appends `plain` as a JSON string, quotes included.
-pub fn quote(plain: &str, out: &mut String) {
+/// Appends `text` as a JSON string, quotes included.
+pub fn quote(text: &str, out: &mut String) {
     out.push('"');
-    for c in plain.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c < ' ' => {
+    let mut rest = text;
+    loop {
+        // What ends here is ASCII, so it is no part of a character.
+        let (as_it_is, special) = rest.split_at_checked(plain(rest.as_bytes())).unwrap_or((rest, ""));
+        out.push_str(as_it_is);
+        let mut chars = special.chars();
+        match chars.next() {
+            None => break,
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
                 out.push_str("\\u00");
-                for nibble in [u32::from(c) >> 4, u32::from(c) & 0xF] {
-                    out.push(char::from_digit(nibble, 16).unwrap_or('0'));
-                }
+                push_hex(u64::from(control), 2, out);
             }
-            c => out.push(c),
         }
+        rest = chars.as_str();
     }
     out.push('"');
+}
+
+/// Appends the last `digits` hexadecimal digits of a number, in lower case.
+pub fn push_hex(number: u64, digits: u32, out: &mut String) {
+    for place in (0..digits).rev() {
+        let nibble = (number >> (4 * place)) as u32 & 0xF;
+        out.push(char::from_digit(nibble, 16).unwrap_or('0'));
+    }
 }
 
 /// Reads a number's text as an integer, or `None` where it is written with a fraction or an exponent.

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use crate::dialect::Dialect;
-use crate::json::text::quote;
+use crate::json::text::{push_hex, quote};
 use crate::operation::{Kind, Receipt};
 
 use super::Decision;
@@ -33,16 +33,26 @@ impl Details {
     /// Those that are known when the request is decided on: a dialect's operation, none where its wire defines none.
     pub fn of(dialect: Dialect, operation: Option<Kind>, decision: Decision) -> Details {
         let operation = operation.map_or("unknown", Kind::name);
-        let (dialect, decision) = (dialect.name(), decision.name());
-        let text = format!(r#"{{"dialect":"{dialect}","operation":"{operation}","decision":"{decision}""#);
+        // Room for what most requests have.
+        let mut text = String::with_capacity(256);
+        for (before, name) in [
+            ("{\"dialect\":\"", dialect.name()),
+            ("\",\"operation\":\"", operation),
+            ("\",\"decision\":\"", decision.name()),
+        ] {
+            text.push_str(before);
+            text.push_str(name);
+        }
+        text.push('"');
         Details { text, messages: 0, receipts: Vec::new() }
     }
 
     /// The same with a name, where there is one: who asks, for what, by which rule.
     pub fn with(mut self, key: &str, name: Option<&str>) -> Details {
         let Some(name) = name else { return self };
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, r#","{key}":"#);
+        for part in [",\"", key, "\":"] {
+            self.text.push_str(part);
+        }
         let end = name.floor_char_boundary(LONGEST);
         quote(name.get(..end).unwrap_or_default(), &mut self.text);
         self
@@ -63,13 +73,16 @@ impl Details {
 
     /// The object: at most 4 KiB.
     pub fn text(&self) -> String {
-        let mut out = self.text.clone();
+        // A digest takes nineteen bytes with its quotes and its comma.
+        let mut out = String::with_capacity(self.text.len() + 40 + 19 * self.receipts.len());
+        out.push_str(&self.text);
         if self.messages > 0 {
             // Writing to a String cannot fail.
-            let _ = write!(out, r#","messages":{},"receipts":["#, self.messages);
+            let _ = write!(out, ",\"messages\":{},\"receipts\":[", self.messages);
             for (index, receipt) in self.receipts.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                let _ = write!(out, r#"{comma}"{:016x}""#, receipt.hash());
+                out.push_str(if index == 0 { "\"" } else { ",\"" });
+                push_hex(receipt.hash(), 16, &mut out);
+                out.push('"');
             }
             out.push(']');
         }
