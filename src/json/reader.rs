@@ -305,13 +305,10 @@ impl<'a> Reader<'a> {
         let mut escaped = false;
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-            let Some(plain) = plain else {
-                self.at = self.text.len();
-                return Err(self.fault("'\"'"));
-            };
+            let plain = text::plain(rest);
             self.at += plain;
             match rest.get(plain) {
+                None => return Err(self.fault("'\"'")),
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(escaped);
