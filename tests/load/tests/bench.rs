@@ -5,15 +5,17 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every figure that the smallest benchmark has, besides what it says of the machine.
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 36] = [
+    "control_vs_bare",
+    "ack_vs_noop",
+    "pull_vs_noop",
+    "unmatched_vs_noop",
+    "subscribe_vs_lua",
+    "ack_vs_lua",
     "limited_vs_local_ratelimit",
-    "limited_added_us",
-    "limit_alone_added_us",
-    "local_ratelimit_added_us",
-    "limit_bare_us",
     "refused_vs_local_ratelimit",
-    "refused_us",
-    "limit_failed",
+    "pull_1mib_vs_bare",
+    "cost_failed",
     "limit_max_share",
     "limit_min_share",
     "reload_p99_ms",
@@ -35,6 +37,11 @@ const KEYS: [&str; 29] = [
     "swap_p50_ms",
     "swap_noop_p50_ms",
     "swap_failed",
+    "telemetry_vs_off",
+    "telemetry_filter_vs_off",
+    "telemetry_log_vs_off",
+    "telemetry_off_us",
+    "telemetry_failed",
 ];
 
 #[test]
@@ -44,7 +51,20 @@ fn every_row_is_measured_and_no_request_fails() {
         assert!(path.is_file(), "{} is missing: make wasm noop", path.display());
     }
     let folder = tempfile::tempdir().unwrap();
-    let small = ["--reloads", "20", "--large-reloads", "1", "--rounds", "1", "--round", "200ms", "--swaps", "1"];
+    let small = [
+        "--reloads",
+        "20",
+        "--large-reloads",
+        "1",
+        "--rounds",
+        "1",
+        "--round",
+        "200ms",
+        "--turn",
+        "20ms",
+        "--swaps",
+        "1",
+    ];
     let output = Command::new(env!("CARGO_BIN_EXE_tmq-load"))
         .args(["bench", "--out"])
         .arg(folder.path())
@@ -61,5 +81,15 @@ fn every_row_is_measured_and_no_request_fails() {
         // What was measured took some time, and nothing failed.
         assert_eq!(result[key].as_f64() == Some(0.0), key.ends_with("_failed"), "{key} is {}", result[key]);
     }
+    for (exchange, way) in [("ack", "lua"), ("pull", "ackguard"), ("publish", "local_ratelimit"), ("unmatched", "noop")]
+    {
+        let cost = result["cost_us"][exchange][way].as_array().unwrap_or_else(|| panic!("{exchange}, {way}: {result}"));
+        let quartiles: Vec<f64> = cost.iter().filter_map(Value::as_f64).collect();
+        assert!(
+            quartiles.len() == 3 && quartiles[0] > 0.0 && quartiles.is_sorted(),
+            "{exchange}, {way}: {quartiles:?}"
+        );
+    }
+    assert!(result["fit"].is_boolean(), "{}", result["fit"]);
     assert_eq!((&result["reload_served"], &result["reload_refused"]), (&18.into(), &2.into()));
 }
