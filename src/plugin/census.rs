@@ -73,11 +73,11 @@ pub(super) fn take(host: Host, policy: &Policy) {
     }
 }
 
-/// Sets what this worker has told under a policy before this one, and what this one does not tell, to 0. A worker that
-/// is handed the policy later may tell it once more until then, and sets it to 0 itself.
+/// Sets what a policy before this one may have told, and this one does not, to 0. A worker that is handed the policy later
+/// may tell it once more until then, and sets it to 0 itself.
 pub(super) fn clear(host: Host, policy: &Policy) {
     if !policy.bounds_leases() {
-        host.clear(Gauge::Leases);
+        host.gauge(Gauge::Leases, 0);
     }
     if let Some(told) = TOLD.take().filter(|told| cluster(policy) != Some(told)) {
         host.clear(Gauge::Breaker { cluster: told });
