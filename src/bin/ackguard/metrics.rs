@@ -34,7 +34,9 @@ fn page(out: &mut impl Write) -> io::Result<()> {
          prefix `wasmcustom.`, and its labels follow it as `;label=value`; with the `stats_config` of the sample\n\
          configurations (`ackguard metrics --stats-config` prints it) `/stats/prometheus` shows them as Prometheus has it.\n\
          A series appears when it was counted the first time. What [alerts.md](alerts.md) wakes you for, it is made of\n\
-         these.\n"
+         these.\n\n\
+         Where one Envoy has several policies, their counters add up, but the policies overwrite each other's gauges, also\n\
+         where each has a `vm_id` of its own. Where gauges matter, have one policy in an Envoy.\n"
     )?;
     writeln!(out, "| metric | kind | labels | what it tells |\n|---|---|---|---|")?;
     for Metric { name, kind, labels, help } in METRICS {
