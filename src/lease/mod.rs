@@ -206,7 +206,10 @@ impl Changes {
                         begun.push(Lease { receipt, deadline: now.saturating_add(left) });
                     }
                 }
-                LeaseChange::Extended { receipt, deadline } => moved.push((receipt, Some(deadline))),
+                // One that is over at once has ended by its consumer, and not by its time.
+                LeaseChange::Extended { receipt, deadline } => {
+                    moved.push((receipt, Some(deadline).filter(|deadline| *deadline > now)))
+                }
                 LeaseChange::Ended { receipt } => moved.push((receipt, None)),
             }
         }
