@@ -140,17 +140,21 @@ impl Answer {
         if let Some(brought) = &mut self.brought {
             brought.take(size);
         }
-        let is_empty = self.come == 0 && ends && size <= EMPTY && self.most == READ_FOR_METRICS;
-        let is_read = self.reader.is_some() && self.come < self.most && !is_empty;
+        let is_for_metrics = self.most == READ_FOR_METRICS;
+        if self.kind == Kind::Pull && is_for_metrics && self.come == 0 && ends && size <= EMPTY {
+            self.reader = None;
+        }
+        let left = self.reader.as_ref().map_or(0, |_| self.most.saturating_sub(self.come));
         self.come = self.come.saturating_add(size);
-        if size == 0 || !(is_read || self.subscription.is_some()) {
+        let taken = if self.subscription.is_some() { size } else { size.min(left) };
+        if taken == 0 {
             return;
         }
-        let piece = self.host.response_piece(size);
+        let piece = self.host.response_piece(taken);
         if let Some(subscription) = self.subscription.take() {
             self.subscription = subscription.take(self.host, &piece);
         }
-        if is_read {
+        if left > 0 {
             self.read(&piece);
         }
     }
