@@ -31,7 +31,9 @@ pub(super) struct Answer {
     host: Host,
     dialect: Dialect,
     kind: Kind,
-    /// When the request came, in Unix nanoseconds, where it matters how long it takes.
+    /// Whether metrics, logs and spans are told of it.
+    is_told: bool,
+    /// When the request went on, in Unix nanoseconds, where it matters how long the broker takes.
     since: Option<u64>,
     details: Option<Details>,
     subscription: Option<Subscription>,
@@ -63,25 +65,23 @@ pub(super) struct Lessons {
 }
 
 impl Answer {
-    /// The answer to a request that came at `since`, in Unix nanoseconds, where anything is to be learned from it.
+    /// The answer to a request that goes on now, where anything is to be learned from it.
     pub(super) fn awaited(
         host: Host,
         policy: &Policy,
         (dialect, kind): (Dialect, Kind),
-        since: Option<u64>,
         lessons: Lessons,
     ) -> Option<Self> {
         let Lessons { details, subscription, ack, in_flight, brought } = lessons;
-        let is_asked = policy.telemetry == Telemetry::Full
-            || subscription.is_some()
-            || ack.is_some()
-            || in_flight.is_some()
-            || brought.is_some();
+        let is_told = policy.telemetry == Telemetry::Full;
+        let is_timed = is_told || ack.is_some();
+        let is_asked = is_timed || subscription.is_some() || in_flight.is_some() || brought.is_some();
         is_asked.then_some(Answer {
             host,
             dialect,
             kind,
-            since,
+            is_told,
+            since: is_timed.then(|| host.now_nanos()),
             details,
             subscription,
             ack,
@@ -95,15 +95,15 @@ impl Answer {
     }
 
     /// Takes the head of the answer.
-    pub(super) fn begin(&mut self, policy: &Policy) {
+    pub(super) fn begin(&mut self) {
         if std::mem::replace(&mut self.has_begun, true) {
             return;
         }
         let status = self.host.response_status();
         let is_success = (200..300).contains(&status);
-        self.time(policy, status);
+        self.time(status);
         if is_success {
-            let is_told = policy.telemetry == Telemetry::Full && matches!(self.kind, Kind::Pull | Kind::Ack);
+            let is_told = self.is_told && matches!(self.kind, Kind::Pull | Kind::Ack);
             let is_counted = self.brought.as_ref().is_some_and(|brought| brought.counts_messages());
             self.most = match () {
                 () if self.in_flight.is_some() || self.ack.is_some() || is_counted => usize::MAX,
@@ -123,13 +123,13 @@ impl Answer {
     }
 
     /// Notes how long the broker took.
-    fn time(&mut self, policy: &Policy, status: u16) {
+    fn time(&mut self, status: u16) {
         let Some(since) = self.since else { return };
         let millis = self.host.now_nanos().saturating_sub(since) / NANOS_PER_MILLI;
         if let Some(ack) = &mut self.ack {
             ack.took(millis);
         }
-        if policy.telemetry == Telemetry::Full {
+        if self.is_told {
             let ending = if self.host.gave_up(status) { Ending::Timeout(status) } else { Ending::Status(status) };
             self.host.record(Duration::of(self.dialect, self.kind, ending), millis);
         }
@@ -204,10 +204,15 @@ impl Answer {
     }
 
     /// The exchange is over, and the answer has not come to its end.
-    pub(super) fn break_off(mut self, policy: &Policy) {
-        if let (Some(since), false, Telemetry::Full) = (self.since, self.has_begun, policy.telemetry) {
+    pub(super) fn break_off(mut self) {
+        if let (Some(since), false) = (self.since, self.has_begun) {
             let millis = self.host.now_nanos().saturating_sub(since) / NANOS_PER_MILLI;
-            self.host.record(Duration::of(self.dialect, self.kind, Ending::Left), millis);
+            if let Some(ack) = self.ack.take() {
+                ack.left(millis);
+            }
+            if self.is_told {
+                self.host.record(Duration::of(self.dialect, self.kind, Ending::Left), millis);
+            }
         }
         let (tally, _) = self.tally();
         if let Some(in_flight) = self.in_flight.take() {
