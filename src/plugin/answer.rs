@@ -176,6 +176,7 @@ impl Answer {
         let tally = reader.tally();
         *slot = None;
         self.tell(tally);
+        self.count_unread();
         if let Some(brought) = &mut self.brought {
             brought.found(tally.delivered);
         }
@@ -194,6 +195,9 @@ impl Answer {
             subscription.end(self.host);
         }
         let (tally, is_whole) = self.tally();
+        if self.reader.is_some() && !is_whole && (1..=self.most).contains(&self.come) {
+            self.count_unread();
+        }
         if let Some(ack) = self.ack.take() {
             ack.count(is_whole && tally.refused > 0);
         }
@@ -240,14 +244,24 @@ impl Answer {
 
     /// Counts what was found.
     fn tell(&self, tally: Tally) {
-        let Tally { delivered, redelivered, last, refused } = tally;
+        if !self.is_told {
+            return;
+        }
+        let Tally { delivered, redelivered, last, late, .. } = tally;
         for (counter, more) in [
             (Counter::Deliveries(self.dialect), delivered),
             (Counter::Redeliveries(self.dialect), redelivered),
             (Counter::LastAttempts(self.dialect), last),
-            (Counter::LateAcks(self.dialect), if self.kind == Kind::Ack { refused } else { 0 }),
+            (Counter::LateAcks(self.dialect), if self.kind == Kind::Ack { late } else { 0 }),
         ] {
             self.host.count_more(counter, more);
+        }
+    }
+
+    /// Counts an answer of which not all could be read.
+    fn count_unread(&self) {
+        if self.is_told && matches!(self.kind, Kind::Pull | Kind::Ack) {
+            self.host.count(Counter::UnreadAnswers(self.dialect));
         }
     }
 }

@@ -158,12 +158,19 @@ pub(super) const LATE_ACKS: Metric = counter(
     &["dialect"],
     "Receipts that an ack named when their lease was over: the work was done, and is done again.",
 );
+pub(super) const UNREAD_ANSWERS: Metric = counter(
+    "ackguard_unread_answers_total",
+    &["dialect"],
+    "Successful answers to pulls and acks that could not be read, be it that they are compressed or no JSON: what they told \
+     of is in none of the four counters before.",
+);
 pub(super) const POLICY_INFO: Metric =
     gauge("ackguard_policy_info", &["version", "mode"], "1 for the policy in force, 0 for those before it.");
 pub(super) const POLICY_RELOADS: Metric = counter(
     "ackguard_policy_reloads_total",
     &["result"],
-    "Policies that Envoy handed over: `accepted`, each once; `refused`, once by each worker that was asked.",
+    "Policies that Envoy handed over: `accepted`, once for all workers, or more often where another one follows before all \
+     have it; `refused`, once by each worker that was asked.",
 );
 pub(super) const ROLLOUT_TRANSITIONS: Metric = counter(
     "ackguard_rollout_transitions_total",
@@ -199,7 +206,7 @@ pub(super) const UNDECIDABLE: Metric =
     counter("ackguard_undecidable_total", &["dialect", "reason"], "Requests that could not be read, and why.");
 
 /// Every metric, in the order in which a reader wants to know them.
-pub const METRICS: [&Metric; 31] = [
+pub const METRICS: [&Metric; 32] = [
     &REQUESTS,
     &VIOLATIONS,
     &TENANT_VIOLATIONS,
@@ -209,6 +216,7 @@ pub const METRICS: [&Metric; 31] = [
     &REDELIVERIES,
     &LAST_ATTEMPTS,
     &LATE_ACKS,
+    &UNREAD_ANSWERS,
     &LEASES,
     &LEASES_EXPIRED,
     &LIMITED,
