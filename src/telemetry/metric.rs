@@ -71,7 +71,7 @@ pub(super) const REQUESTS: Metric = counter(
 pub(super) const CANDIDATE_REQUESTS: Metric = counter(
     "ackguard_candidate_requests_total",
     &["dialect", "operation", "decision"],
-    "Those of them that a roll-out's candidate decided on.",
+    "Requests among `ackguard_requests_total` that a roll-out's candidate decided on.",
 );
 pub(super) const SHADOW_REQUESTS: Metric = counter(
     "ackguard_shadow_requests_total",
@@ -114,7 +114,7 @@ pub(super) const SHADOW_LIMITED: Metric = counter(
 pub(super) const LIMIT_CONTENTION: Metric = counter(
     "ackguard_limit_contention_total",
     &[],
-    "Requests that were refused because too many workers wrote a bucket at once.",
+    "Requests that were taken for over a limit, be it one in shadow, because too many workers wrote its bucket at once.",
 );
 pub(super) const LIMIT_LOST_WRITES: Metric = counter(
     "ackguard_limit_lost_writes_total",
@@ -126,7 +126,8 @@ pub(super) const FLEET_CALLS: Metric = counter(
     "ackguard_fleet_calls_total",
     &["result"],
     "What the fleet's rate limit service said: `ok`, `over_limit`, `timeout`, `error`; `open`: it was not asked, since \
-     the calls before had failed; `left`: the client left before its answer.",
+     the calls before had failed, or 4,096 requests of the worker waited for it; `left`: the client left before its \
+     answer.",
 );
 pub(super) const BREAKER_STATE: Metric = gauge(
     "ackguard_breaker_state",
@@ -142,7 +143,8 @@ pub(super) const LEASES: Metric = gauge(
 pub(super) const LEASES_EXPIRED: Metric = counter(
     "ackguard_leases_expired_total",
     &[],
-    "Leases among them that ended by their time, with neither ack nor reject.",
+    "Leases among them that ended by their time, with neither ack nor reject. What a pull whose answer broke off is taken to \
+     have brought counts too.",
 );
 pub(super) const DELIVERIES: Metric =
     counter("ackguard_deliveries_total", &["dialect"], "Messages that answers to pulls brought.");
