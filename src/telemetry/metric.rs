@@ -164,8 +164,8 @@ pub(super) const LATE_ACKS: Metric = counter(
 pub(super) const UNREAD_ANSWERS: Metric = counter(
     "ackguard_unread_answers_total",
     &["dialect"],
-    "Successful answers to pulls and acks that could not be read, be it that they are compressed or no JSON: what they told \
-     of is in none of the four counters before.",
+    "Successful answers to pulls and acks that could not be read, be it that they are compressed or no JSON: the four \
+     counters before tell of what stood in front of that.",
 );
 pub(super) const POLICY_INFO: Metric =
     gauge("ackguard_policy_info", &["version", "mode"], "1 for the policy in force, 0 for those before it.");
