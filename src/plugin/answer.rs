@@ -130,7 +130,7 @@ impl Answer {
             ack.took(millis);
         }
         if self.is_told {
-            let ending = if self.host.gave_up(status) { Ending::Timeout(status) } else { Ending::Status(status) };
+            let ending = Ending::of(status, || self.host.response_details());
             self.host.record(Duration::of(self.dialect, self.kind, ending), millis);
         }
     }

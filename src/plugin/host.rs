@@ -101,13 +101,9 @@ impl Host {
         core::str::from_utf8(&status).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
-    /// Whether a response of this status is Envoy's own, which gave up waiting for the broker.
-    pub(super) fn gave_up(self, status: u16) -> bool {
-        // Envoy makes no other status of a time-out. The property is a call of the host more.
-        matches!(status, 408 | 504)
-            && self
-                .property(&["response".to_owned(), "code_details".to_owned()])
-                .is_some_and(|details| waited_for_broker(status, &details))
+    /// Where the response comes from, in Envoy's words.
+    pub(super) fn response_details(self) -> Vec<u8> {
+        self.property(&["response".to_owned(), "code_details".to_owned()]).unwrap_or_default()
     }
 
     /// The piece of the response's body that is passing, at most `size` bytes.
@@ -266,20 +262,6 @@ impl Host {
     }
 }
 
-/// Whether Envoy's details of a response of its own say that the broker took too long. Where a whole stream took too long,
-/// Envoy says by the status who was waited for: 408 for the client, who was still sending, 504 for the broker.
-fn waited_for_broker(status: u16, details: &[u8]) -> bool {
-    match details {
-        b"response_timeout"
-        | b"upstream_response_timeout"
-        | b"upstream_per_try_timeout"
-        | b"upstream_per_try_idle_timeout"
-        | b"upstream_max_stream_duration_reached" => true,
-        b"stream_idle_timeout" | b"max_duration_timeout" => status == 504,
-        _ => false,
-    }
-}
-
 /// The host's id of a metric, which is defined at its first use.
 fn metric<K: Eq + std::hash::Hash>(
     ids: &mut HashMap<K, u32>,
@@ -293,29 +275,4 @@ fn metric<K: Eq + std::hash::Hash>(
     let id = hostcalls::define_metric(kind, &name(&key)).ok()?;
     ids.insert(key, id);
     Some(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::waited_for_broker;
-
-    #[test]
-    fn envoys_details_tell_a_slow_broker_from_a_slow_client() {
-        for (status, details, broker) in [
-            (504, "response_timeout", true),
-            (504, "upstream_per_try_timeout", true),
-            (504, "upstream_per_try_idle_timeout", true),
-            (408, "upstream_max_stream_duration_reached", true),
-            (504, "stream_idle_timeout", true),
-            (408, "stream_idle_timeout", false),
-            (504, "max_duration_timeout", true),
-            (408, "max_duration_timeout", false),
-            (408, "request_overall_timeout", false),
-            (408, "request_header_timeout", false),
-            (504, "via_upstream", false),
-            (504, "fault_filter_abort", false),
-        ] {
-            assert_eq!(waited_for_broker(status, details.as_bytes()), broker, "{status} {details}");
-        }
-    }
 }
