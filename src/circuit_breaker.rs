@@ -21,6 +21,10 @@ pub struct Settings {
     pub open_for: u64,
 }
 
+/// How long what a breaker says of itself counts, in milliseconds, from when it opened or its trial began. Where a service
+/// is asked, a trial begins anew whenever the last one is over; a breaker that nobody has asked for so long knows nothing.
+const TELLS_FOR: u64 = 60_000;
+
 /// A circuit breaker. Its caller has the clock: any milliseconds that go on.
 #[derive(Clone, Debug)]
 pub struct CircuitBreaker {
@@ -37,14 +41,14 @@ enum State {
     HalfOpen { since: u64 },
 }
 
-/// What a breaker would do with a call.
+/// What a breaker says of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
-    /// It passes.
+    /// A call passes, as far as it knows.
     Closed,
     /// One is tried: the next, or one that is under way.
     HalfOpen,
-    /// It does not pass.
+    /// None passes.
     Open,
 }
 
@@ -83,9 +87,10 @@ impl CircuitBreaker {
         Some(Permit { generation: self.generation })
     }
 
-    /// What it would do with a call at the time `now`.
+    /// What it says of the service at the time `now`: that it is well, where it has not been asked for a minute.
     pub fn condition(&self, now: u64) -> Condition {
         match self.state {
+            State::Open { since } | State::HalfOpen { since } if now.abs_diff(since) >= TELLS_FOR => Condition::Closed,
             State::Closed { .. } => Condition::Closed,
             State::Open { since } if now.checked_sub(since).is_some_and(|waited| waited < self.settings.open_for) => {
                 Condition::Open

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{CircuitBreaker, Permit, Settings};
+use super::{CircuitBreaker, Condition, Permit, Settings, TELLS_FOR};
 
 const SETTINGS: Settings = Settings { trip_after: 3, open_for: 1_000 };
 
@@ -36,6 +36,31 @@ fn a_trial_decides_when_its_time_is_over() {
         assert_eq!(breaker.permit(2_099).is_some(), then);
         assert!(breaker.permit(2_100).is_some());
     }
+}
+
+#[test]
+fn what_it_says_of_itself_counts_for_a_minute() {
+    let mut breaker = CircuitBreaker::new(SETTINGS);
+    assert_eq!(breaker.condition(0), Condition::Closed);
+    failing(&mut breaker, 3, 0);
+    for (now, condition) in [
+        (999, Condition::Open),
+        (1_000, Condition::HalfOpen),
+        (TELLS_FOR - 1, Condition::HalfOpen),
+        (TELLS_FOR, Condition::Closed),
+    ] {
+        assert_eq!(breaker.condition(now), condition, "at {now}");
+    }
+    // It is asked again: what was true is true still.
+    let trial = breaker.permit(TELLS_FOR).expect("a trial");
+    assert_eq!(breaker.permit(TELLS_FOR), None, "one trial and no more");
+    assert_eq!(breaker.condition(2 * TELLS_FOR - 1), Condition::HalfOpen);
+    assert_eq!(breaker.condition(2 * TELLS_FOR), Condition::Closed, "of the trial nothing was heard");
+    breaker.settle(trial, false, 2 * TELLS_FOR);
+    assert_eq!(breaker.condition(2 * TELLS_FOR), Condition::Open);
+    // A clock that is set back for long ends it too, instead of keeping it for as long.
+    assert_eq!(breaker.condition(TELLS_FOR), Condition::Closed);
+    assert_eq!(breaker.condition(2 * TELLS_FOR - 1), Condition::HalfOpen);
 }
 
 #[test]

@@ -89,8 +89,10 @@ pub struct Tally {
     pub redelivered: u64,
     /// Those of them that are not delivered again.
     pub last: u64,
-    /// Receipts of leases that were over.
+    /// Receipts that were refused.
     pub refused: u64,
+    /// Those of them whose lease was over.
+    pub late: u64,
 }
 
 /// Reads what the answer to a pull, an ack, a reject or an extension says of messages and their leases, as it streams.

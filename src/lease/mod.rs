@@ -22,7 +22,7 @@ use crate::hash::Hash;
 use crate::operation::{Group, LeaseChange, Millis, Receipt};
 use crate::shared_memory::SharedMemory;
 
-use slot::{Lease, Section, Slot};
+use slot::{Count, Lease, Section, Slot};
 
 /// Slots of the table: 32 MiB in all, where each is full.
 const SLOTS: u64 = 256;
@@ -130,23 +130,20 @@ pub struct Census {
     pub expired: u64,
 }
 
-/// Looks at the whole table, and drops what has expired. `now` is in Unix milliseconds.
+/// Looks at the whole table, and drops what has expired. `now` is in Unix milliseconds. Most slots of a full table have
+/// nothing to drop, so they are counted and not built.
 pub fn census(memory: &impl SharedMemory, now: u64) -> Census {
     let mut census = Census::default();
     for slot in 0..SLOTS {
         let key = key(slot);
         let (bytes, version) = memory.get(&key);
-        if bytes.is_empty() {
-            continue;
+        let Count { leases, expired_before, expired_since } = Count::of(&bytes, now);
+        census.held += leases;
+        census.expired = census.expired.wrapping_add(expired_before);
+        // Where another worker wrote meanwhile it has dropped the same, and counted it in the slot: the next census sees it.
+        if expired_since > 0 && memory.set(&key, &Slot::read(&bytes, "", now).write(now), version) {
+            census.expired = census.expired.wrapping_add(expired_since);
         }
-        let slot = Slot::read(&bytes, "", now);
-        if slot.has_expired() && !memory.set(&key, &slot.write(now), version) {
-            // Whoever wrote it has dropped the same, and counted it in the slot: the next census sees it.
-            census.expired = census.expired.wrapping_add(slot.expired_before());
-        } else {
-            census.expired = census.expired.wrapping_add(slot.expired());
-        }
-        census.held += slot.leases();
     }
     census
 }
@@ -206,7 +203,10 @@ impl Changes {
                         begun.push(Lease { receipt, deadline: now.saturating_add(left) });
                     }
                 }
-                LeaseChange::Extended { receipt, deadline } => moved.push((receipt, Some(deadline))),
+                // One that is over at once has ended by its consumer, and not by its time.
+                LeaseChange::Extended { receipt, deadline } => {
+                    moved.push((receipt, Some(deadline).filter(|deadline| *deadline > now)))
+                }
                 LeaseChange::Ended { receipt } => moved.push((receipt, None)),
             }
         }

@@ -1,19 +1,22 @@
 //! One slot of the table: the leases of the groups that hash to it, as bytes.
 //!
 //! ```text
-//! slot    = sequence u64, base u64, expired u64, sections      base: when it was written, in Unix ms
+//! slot    = form u8, sequence u64, base u64, expired u64, sections      base: when it was written, in Unix ms
 //! section = name (u16 length, bytes), u16 reservations, u16 leases, the reservations, the leases
 //! reservation = id u64, deadline u32, messages u32        deadlines: ms behind the base, which reach 49 days
 //! lease       = receipt's hash u64, deadline u32
 //! ```
-//! Numbers are little-endian. Bytes that make no section end the slot: nothing but this filter writes it.
+//! Numbers are little-endian. Bytes that make no section end the slot: nothing but this filter writes it. A slot of another
+//! form, which another version of the filter has left, is as good as empty.
 
 use crate::operation::Receipt;
 
 /// The most bytes in a slot: 10,000 leases, the most that a group may be allowed, and some to spare.
 pub(super) const SLOT_BYTES: usize = 128 * 1024;
 
-const HEADER: usize = 24;
+/// The form of the bytes; another one is not read.
+const FORM: u8 = 2;
+const HEADER: usize = 1 + 3 * 8;
 const SECTION: usize = 6;
 const RESERVATION: usize = 16;
 const LEASE: usize = 12;
@@ -95,13 +98,9 @@ impl Slot {
     pub(super) fn read(bytes: &[u8], name: &str, now: u64) -> Slot {
         let mut slot = Slot { own: Section { name: name.to_owned(), ..Section::default() }, ..Slot::default() };
         let mut bytes = Bytes(bytes);
-        let (Some(sequence), Some(base), Some(expired)) = (bytes.u64(), bytes.u64(), bytes.u64()) else {
-            return slot;
-        };
+        let Some((sequence, base, expired)) = bytes.header(now) else { return slot };
         slot.sequence = sequence;
         slot.expired.0 = expired;
-        // A clock that stepped back takes the deadlines with it: time to go is what they are.
-        let base = if base > now.saturating_add(STEP) { now } else { base };
         while let Some((section, expired)) = bytes.section(base, now) {
             slot.expired.1 += expired;
             if section.name == name {
@@ -118,6 +117,7 @@ impl Slot {
         let mut out = Vec::with_capacity(self.room().min(SLOT_BYTES));
         let left = |deadline: u64| u32::try_from(deadline.saturating_sub(now)).unwrap_or(u32::MAX).to_le_bytes();
         let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
+        out.push(FORM);
         out.extend_from_slice(&self.sequence.to_le_bytes());
         out.extend_from_slice(&now.to_le_bytes());
         out.extend_from_slice(&self.expired().to_le_bytes());
@@ -140,23 +140,8 @@ impl Slot {
     }
 
     /// How many leases of it have ended by their time, ever.
-    pub(super) fn expired(&self) -> u64 {
+    fn expired(&self) -> u64 {
         self.expired.0.wrapping_add(self.expired.1)
-    }
-
-    /// The same, as it stood in the bytes.
-    pub(super) fn expired_before(&self) -> u64 {
-        self.expired.0
-    }
-
-    /// Whether any have between the bytes and now.
-    pub(super) fn has_expired(&self) -> bool {
-        self.expired.1 > 0
-    }
-
-    /// How many leases it holds.
-    pub(super) fn leases(&self) -> u64 {
-        self.sections().map(|section| section.leases.len() as u64).sum()
     }
 
     /// Sets messages aside until `deadline`, in Unix milliseconds; returns the id, or none where there is no room for
@@ -188,10 +173,36 @@ impl Slot {
     }
 }
 
+/// A slot in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    /// How many leases it holds.
+    pub(super) leases: u64,
+    /// How many of it have ended by their time before it was written.
+    pub(super) expired_before: u64,
+    /// How many have since then.
+    pub(super) expired_since: u64,
+}
+
+impl Count {
+    /// That of what [`Slot::read`] would read, without building any of it.
+    pub(super) fn of(bytes: &[u8], now: u64) -> Count {
+        let mut count = Count::default();
+        let mut bytes = Bytes(bytes);
+        let Some((_, base, expired)) = bytes.header(now) else { return count };
+        count.expired_before = expired;
+        while let Some((leases, expired)) = bytes.count(base, now) {
+            count.leases += leases;
+            count.expired_since += expired;
+        }
+        count
+    }
+}
+
 /// Bytes that are read from their start.
 struct Bytes<'a>(&'a [u8]);
 
-impl Bytes<'_> {
+impl<'a> Bytes<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
@@ -210,16 +221,43 @@ impl Bytes<'_> {
         self.take().map(u64::from_le_bytes)
     }
 
-    fn text(&mut self) -> Option<String> {
+    fn text(&mut self) -> Option<&'a str> {
         let length = self.u16()?;
-        let (text, rest) = self.0.split_at_checked(usize::from(length))?;
+        core::str::from_utf8(self.split(usize::from(length))?).ok()
+    }
+
+    fn split(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (split, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        String::from_utf8(text.to_vec()).ok()
+        Some(split)
+    }
+
+    /// The sequence number, the base at `now` and how many leases have expired. None where the form is another one.
+    fn header(&mut self, now: u64) -> Option<(u64, u64, u64)> {
+        let [FORM] = self.take()? else { return None };
+        let (sequence, base, expired) = (self.u64()?, self.u64()?, self.u64()?);
+        // A clock that stepped back takes the deadlines with it: time to go is what they are.
+        let base = if base > now.saturating_add(STEP) { now } else { base };
+        Some((sequence, base, expired))
+    }
+
+    /// How many leases the next section holds, and how many have expired.
+    fn count(&mut self, base: u64, now: u64) -> Option<(u64, u64)> {
+        self.text()?;
+        let (reserved, leases) = (self.u16()?, self.u16()?);
+        self.split(usize::from(reserved) * RESERVATION)?;
+        let leases = self.split(usize::from(leases) * LEASE)?;
+        let (mut held, mut expired) = (0, 0);
+        for lease in leases.chunks_exact(LEASE) {
+            let left = lease.last_chunk().map_or(0, |left| u32::from_le_bytes(*left));
+            if base.saturating_add(u64::from(left)) > now { held += 1 } else { expired += 1 }
+        }
+        Some((held, expired))
     }
 
     /// A section without what has expired, and how many leases have.
     fn section(&mut self, base: u64, now: u64) -> Option<(Section, u64)> {
-        let mut section = Section { name: self.text()?, ..Section::default() };
+        let mut section = Section { name: self.text()?.to_owned(), ..Section::default() };
         let (reserved, leases) = (self.u16()?, self.u16()?);
         section.reserved.reserve_exact(usize::from(reserved));
         section.leases.reserve_exact(usize::from(leases));

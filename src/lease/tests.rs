@@ -159,7 +159,7 @@ fn what_is_empty_leaves_no_trace_but_the_numbers() {
     let (memory, group) = (Memory::default(), holder("g"));
     let (_, reservation) = granted(&memory, &group, ask(16, 1_000), NOW);
     update(&memory, &group, Some(reservation), &[], NOW);
-    assert_eq!(memory.values.borrow()[&group.key].0.len(), 24);
+    assert_eq!(memory.values.borrow()[&group.key].0.len(), 25);
     // What changes nothing is not written.
     update(&memory, &group, Some(reservation), &[ended("a")], NOW);
     assert_eq!(memory.values.borrow()[&group.key].1, 2);
@@ -190,6 +190,30 @@ fn a_census_counts_what_all_groups_hold_and_each_lease_that_expires_once() {
 }
 
 #[test]
+fn an_extension_to_a_deadline_that_is_past_ends_the_lease_as_an_ack_does() {
+    let (memory, group) = (Memory::default(), holder("g"));
+    update(&memory, &group, None, &["a", "b", "c"].map(|receipt| begun(receipt, 30_000)), NOW);
+    let extended = |receipt: &str, deadline| LeaseChange::Extended { receipt: Receipt::of(receipt), deadline };
+    let changes = [extended("a", NOW + 10), extended("b", NOW + 11), extended("c", 0)];
+    update(&memory, &group, None, &changes, NOW + 10);
+    assert_eq!(census(&memory, NOW + 10), Census { held: 1, expired: 0 });
+    assert_eq!(census(&memory, NOW + 11), Census { held: 0, expired: 1 });
+}
+
+#[test]
+fn a_slot_of_another_form_is_as_good_as_empty() {
+    let (memory, group) = (Memory::default(), holder("g"));
+    update(&memory, &group, None, &[begun("a", 30_000)], NOW);
+    let (mut bytes, version) = memory.get(&group.key);
+    bytes[0] += 1;
+    assert!(memory.set(&group.key, &bytes, version));
+    assert_eq!(census(&memory, NOW), Census::default());
+    assert_eq!(held(&memory, &group, NOW), 0);
+    update(&memory, &group, None, &[begun("b", 30_000)], NOW);
+    assert_eq!(census(&memory, NOW), Census { held: 1, expired: 0 });
+}
+
+#[test]
 fn a_write_is_tried_again_and_given_up_in_the_end() {
     let (memory, group) = (Memory::default(), holder("g"));
     update(&memory, &group, None, &[begun("a", 30_000)], NOW);
@@ -208,6 +232,41 @@ proptest! {
         reserve(&memory, &group, ask(16, 1_000), NOW);
         update(&memory, &group, None, &[begun("a", 30_000)], NOW);
         prop_assert!(held(&memory, &group, NOW) >= 1);
+    }
+
+    #[test]
+    fn a_slot_that_is_only_counted_counts_as_one_that_is_built(
+        groups in proptest::collection::vec((".{0,9}", 0..4_usize, proptest::collection::vec(1..3_000_i64, 0..20)), 0..4),
+        read_at in NOW - 5_000..NOW + 4_000,
+        damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        cut in any::<prop::sample::Index>(),
+        is_cut in any::<bool>(),
+    ) {
+        let memory = Memory::default();
+        let mut written = NOW;
+        for (name, pulls, timeouts) in &groups {
+            let group = Holder { name: name.clone(), key: key(0) };
+            for _ in 0..*pulls {
+                granted(&memory, &group, ask(7, 1_000), written);
+            }
+            let leases: Vec<_> = timeouts.iter().map(|timeout| begun(&format!("{name}{timeout}"), *timeout)).collect();
+            update(&memory, &group, None, &leases, written);
+            written += 300;
+        }
+        let (mut bytes, _) = memory.get(&key(0));
+        if let Some((at, byte)) = damage.filter(|_| !bytes.is_empty()) {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if is_cut {
+            bytes.truncate(cut.index(bytes.len() + 1));
+        }
+        let counted = Count::of(&bytes, read_at);
+        let slot = Slot::read(&bytes, "a name that none of them has", read_at);
+        let built = Count::of(&slot.write(read_at), read_at);
+        prop_assert_eq!(counted.leases, built.leases);
+        prop_assert_eq!(counted.expired_before.wrapping_add(counted.expired_since), built.expired_before);
+        prop_assert_eq!(built.expired_since, 0);
     }
 
     #[test]

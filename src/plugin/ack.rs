@@ -35,6 +35,15 @@ impl Ack {
         self.slow = i64::try_from(millis).is_ok_and(|millis| Millis(millis) > self.bound);
     }
 
+    /// Counts it where its client has left after so many milliseconds, and the answer, which had not begun, would be slow. Of
+    /// one that left sooner it is not known how it would have ended.
+    pub(super) fn left(mut self, millis: u64) {
+        self.took(millis);
+        if self.slow {
+            self.count(false);
+        }
+    }
+
     /// Counts it, when its answer is whole or not worth waiting for.
     pub(super) fn count(self, failed: bool) {
         let acks = Acks { total: 1, failed: u32::from(failed), slow: u32::from(self.slow) };

@@ -31,7 +31,9 @@ pub(super) struct Answer {
     host: Host,
     dialect: Dialect,
     kind: Kind,
-    /// When the request came, in Unix nanoseconds, where it matters how long it takes.
+    /// Whether metrics, logs and spans are told of it.
+    is_told: bool,
+    /// When the request went on, in Unix nanoseconds, where it matters how long the broker takes.
     since: Option<u64>,
     details: Option<Details>,
     subscription: Option<Subscription>,
@@ -63,25 +65,23 @@ pub(super) struct Lessons {
 }
 
 impl Answer {
-    /// The answer to a request that came at `since`, in Unix nanoseconds, where anything is to be learned from it.
+    /// The answer to a request that goes on now, where anything is to be learned from it.
     pub(super) fn awaited(
         host: Host,
         policy: &Policy,
         (dialect, kind): (Dialect, Kind),
-        since: Option<u64>,
         lessons: Lessons,
     ) -> Option<Self> {
         let Lessons { details, subscription, ack, in_flight, brought } = lessons;
-        let is_asked = policy.telemetry == Telemetry::Full
-            || subscription.is_some()
-            || ack.is_some()
-            || in_flight.is_some()
-            || brought.is_some();
+        let is_told = policy.telemetry == Telemetry::Full;
+        let is_timed = is_told || ack.is_some();
+        let is_asked = is_timed || subscription.is_some() || in_flight.is_some() || brought.is_some();
         is_asked.then_some(Answer {
             host,
             dialect,
             kind,
-            since,
+            is_told,
+            since: is_timed.then(|| host.now_nanos()),
             details,
             subscription,
             ack,
@@ -95,15 +95,15 @@ impl Answer {
     }
 
     /// Takes the head of the answer.
-    pub(super) fn begin(&mut self, policy: &Policy) {
+    pub(super) fn begin(&mut self) {
         if std::mem::replace(&mut self.has_begun, true) {
             return;
         }
         let status = self.host.response_status();
         let is_success = (200..300).contains(&status);
-        self.time(policy, status);
+        self.time(status);
         if is_success {
-            let is_told = policy.telemetry == Telemetry::Full && matches!(self.kind, Kind::Pull | Kind::Ack);
+            let is_told = self.is_told && matches!(self.kind, Kind::Pull | Kind::Ack);
             let is_counted = self.brought.as_ref().is_some_and(|brought| brought.counts_messages());
             self.most = match () {
                 () if self.in_flight.is_some() || self.ack.is_some() || is_counted => usize::MAX,
@@ -123,14 +123,14 @@ impl Answer {
     }
 
     /// Notes how long the broker took.
-    fn time(&mut self, policy: &Policy, status: u16) {
+    fn time(&mut self, status: u16) {
         let Some(since) = self.since else { return };
         let millis = self.host.now_nanos().saturating_sub(since) / NANOS_PER_MILLI;
         if let Some(ack) = &mut self.ack {
             ack.took(millis);
         }
-        if policy.telemetry == Telemetry::Full {
-            let ending = if self.host.gave_up(status) { Ending::Timeout(status) } else { Ending::Status(status) };
+        if self.is_told {
+            let ending = Ending::of(status, || self.host.response_details());
             self.host.record(Duration::of(self.dialect, self.kind, ending), millis);
         }
     }
@@ -140,17 +140,21 @@ impl Answer {
         if let Some(brought) = &mut self.brought {
             brought.take(size);
         }
-        let is_empty = self.come == 0 && ends && size <= EMPTY && self.most == READ_FOR_METRICS;
-        let is_read = self.reader.is_some() && self.come < self.most && !is_empty;
+        let is_for_metrics = self.most == READ_FOR_METRICS;
+        if self.kind == Kind::Pull && is_for_metrics && self.come == 0 && ends && size <= EMPTY {
+            self.reader = None;
+        }
+        let left = self.reader.as_ref().map_or(0, |_| self.most.saturating_sub(self.come));
         self.come = self.come.saturating_add(size);
-        if size == 0 || !(is_read || self.subscription.is_some()) {
+        let taken = if self.subscription.is_some() { size } else { size.min(left) };
+        if taken == 0 {
             return;
         }
-        let piece = self.host.response_piece(size);
+        let piece = self.host.response_piece(taken);
         if let Some(subscription) = self.subscription.take() {
             self.subscription = subscription.take(self.host, &piece);
         }
-        if is_read {
+        if left > 0 {
             self.read(&piece);
         }
     }
@@ -172,6 +176,7 @@ impl Answer {
         let tally = reader.tally();
         *slot = None;
         self.tell(tally);
+        self.count_unread();
         if let Some(brought) = &mut self.brought {
             brought.found(tally.delivered);
         }
@@ -190,6 +195,9 @@ impl Answer {
             subscription.end(self.host);
         }
         let (tally, is_whole) = self.tally();
+        if self.reader.is_some() && !is_whole && (1..=self.most).contains(&self.come) {
+            self.count_unread();
+        }
         if let Some(ack) = self.ack.take() {
             ack.count(is_whole && tally.refused > 0);
         }
@@ -200,10 +208,15 @@ impl Answer {
     }
 
     /// The exchange is over, and the answer has not come to its end.
-    pub(super) fn break_off(mut self, policy: &Policy) {
-        if let (Some(since), false, Telemetry::Full) = (self.since, self.has_begun, policy.telemetry) {
+    pub(super) fn break_off(mut self) {
+        if let (Some(since), false) = (self.since, self.has_begun) {
             let millis = self.host.now_nanos().saturating_sub(since) / NANOS_PER_MILLI;
-            self.host.record(Duration::of(self.dialect, self.kind, Ending::Left), millis);
+            if let Some(ack) = self.ack.take() {
+                ack.left(millis);
+            }
+            if self.is_told {
+                self.host.record(Duration::of(self.dialect, self.kind, Ending::Left), millis);
+            }
         }
         let (tally, _) = self.tally();
         if let Some(in_flight) = self.in_flight.take() {
@@ -231,14 +244,24 @@ impl Answer {
 
     /// Counts what was found.
     fn tell(&self, tally: Tally) {
-        let Tally { delivered, redelivered, last, refused } = tally;
+        if !self.is_told {
+            return;
+        }
+        let Tally { delivered, redelivered, last, late, .. } = tally;
         for (counter, more) in [
             (Counter::Deliveries(self.dialect), delivered),
             (Counter::Redeliveries(self.dialect), redelivered),
             (Counter::LastAttempts(self.dialect), last),
-            (Counter::LateAcks(self.dialect), if self.kind == Kind::Ack { refused } else { 0 }),
+            (Counter::LateAcks(self.dialect), if self.kind == Kind::Ack { late } else { 0 }),
         ] {
             self.host.count_more(counter, more);
+        }
+    }
+
+    /// Counts an answer of which not all could be read.
+    fn count_unread(&self) {
+        if self.is_told && matches!(self.kind, Kind::Pull | Kind::Ack) {
+            self.host.count(Counter::UnreadAnswers(self.dialect));
         }
     }
 }

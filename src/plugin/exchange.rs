@@ -46,8 +46,6 @@ pub(super) struct Exchange {
     policy: Option<Rc<Policy>>,
     part: Part,
     stage: Stage,
-    /// When the request came, in Unix nanoseconds, where it matters how long it takes.
-    since: Option<u64>,
     /// The broker's answer, once the request has gone on.
     answer: Option<Answer>,
     /// What the fleet's service tells the client.
@@ -90,7 +88,6 @@ impl Exchange {
                 policy,
                 part,
                 stage: Stage::Passing,
-                since: None,
                 answer: None,
                 headers: Vec::new(),
             })
@@ -103,8 +100,6 @@ impl Exchange {
         if entry == Entry::Foreign {
             return Action::Continue;
         }
-        let is_timed = policy.telemetry == Telemetry::Full || policy.rollout.is_some();
-        self.since = is_timed.then(|| self.host.now_nanos());
         let guarded = match entry {
             Entry::Foreign => return Action::Continue,
             Entry::Free { dialect, route } => {
@@ -155,7 +150,7 @@ impl Exchange {
         let in_flight =
             InFlight::settling(policy, dialect, route, (tenant, place.side), || self.topic(policy, route, None));
         let lessons = Lessons { details, ack: watched(policy, route, place), in_flight, ..Lessons::default() };
-        self.answer = Answer::awaited(self.host, policy, (dialect, route.kind), self.since, lessons);
+        self.answer = Answer::awaited(self.host, policy, (dialect, route.kind), lessons);
     }
 
     /// Where the caller stands in a roll-out.
@@ -259,7 +254,7 @@ impl Exchange {
         let subscription = judgement.read.ok().filter(|_| policy.asks_topic()).and_then(subscribed);
         let ack = watched(policy, route, request.place);
         let lessons = Lessons { details, subscription, ack, in_flight, brought };
-        self.answer = Answer::awaited(self.host, policy, (dialect, route.kind), self.since, lessons);
+        self.answer = Answer::awaited(self.host, policy, (dialect, route.kind), lessons);
         Action::Continue
     }
 
@@ -309,8 +304,8 @@ impl Exchange {
 
     /// The exchange is over, whole or not.
     pub(super) fn on_done(&mut self) {
-        if let (Some(answer), Some(policy)) = (self.answer.take(), &self.policy) {
-            answer.break_off(policy);
+        if let Some(answer) = self.answer.take() {
+            answer.break_off();
         }
         self.abandon();
     }
@@ -341,8 +336,8 @@ impl Exchange {
     }
 
     pub(super) fn on_http_response_headers(&mut self, ends: bool) {
-        if let (Some(answer), Some(policy)) = (&mut self.answer, &self.policy) {
-            answer.begin(policy);
+        if let Some(answer) = &mut self.answer {
+            answer.begin();
         }
         if ends {
             self.answered();

@@ -186,7 +186,7 @@ fn settle(host: Host, call: &Call, permit: Permit, success: bool) {
     });
 }
 
-/// Whether this worker asks the service behind a cluster.
+/// What this worker's breaker says of the service behind a cluster.
 pub(super) fn condition(cluster: &str, now: u64) -> Condition {
     CLUSTER.with_borrow(|slot| {
         let held = slot.as_ref().filter(|(name, _)| **name == *cluster);

@@ -101,11 +101,9 @@ impl Host {
         core::str::from_utf8(&status).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
-    /// Whether a response of this status is Envoy's own, which gave up waiting.
-    pub(super) fn gave_up(self, status: u16) -> bool {
-        let details = || self.property(&["response".to_owned(), "code_details".to_owned()]);
-        // Envoy makes these two statuses for nothing else.
-        matches!(status, 408 | 504) && details().is_some_and(|details| details != b"via_upstream")
+    /// Where the response comes from, in Envoy's words.
+    pub(super) fn response_details(self) -> Vec<u8> {
+        self.property(&["response".to_owned(), "code_details".to_owned()]).unwrap_or_default()
     }
 
     /// The piece of the response's body that is passing, at most `size` bytes.

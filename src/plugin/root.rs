@@ -61,7 +61,7 @@ impl Root {
         if policy.rollout.is_some() {
             self.part = Part::new(self.host.now());
         } else {
-            self.host.clear(Gauge::RolloutState);
+            self.tell_rollout(None);
         }
         if !policy.limits().is_empty() {
             self.host.tick_every(LIMITS_TICK);
@@ -102,20 +102,25 @@ impl Root {
         }
     }
 
-    fn tell(&self, policy: &Policy, standing: &Standing) {
-        let Standing { progress, acks, transition } = standing;
-        let stage = progress.served().map_or(0, |stage| stage as u64 + 1);
+    /// Sets the gauges of a roll-out, each to 0 where there is none.
+    fn tell_rollout(&self, standing: Option<&Standing>) {
+        let of = |value: fn(&Standing) -> u64| standing.map_or(0, value);
         for (gauge, value) in [
-            (Gauge::RolloutState, u64::from(progress.state.number()) + 1),
-            (Gauge::RolloutStage, stage),
-            (Gauge::RolloutElapsed, progress.elapsed / 1_000),
-            (Gauge::RolloutCandidate, progress.id & u64::from(u32::MAX)),
-            (Gauge::RolloutAcks, u64::from(acks.total)),
-            (Gauge::RolloutAcksFailed, u64::from(acks.failed)),
-            (Gauge::RolloutAcksSlow, u64::from(acks.slow)),
+            (Gauge::RolloutState, of(|standing| u64::from(standing.progress.state.number()) + 1)),
+            (Gauge::RolloutStage, of(|standing| standing.progress.served().map_or(0, |stage| stage as u64 + 1))),
+            (Gauge::RolloutElapsed, of(|standing| standing.progress.elapsed / 1_000)),
+            (Gauge::RolloutCandidate, of(|standing| standing.progress.id & u64::from(u32::MAX))),
+            (Gauge::RolloutAcks, of(|standing| u64::from(standing.acks.total))),
+            (Gauge::RolloutAcksFailed, of(|standing| u64::from(standing.acks.failed))),
+            (Gauge::RolloutAcksSlow, of(|standing| u64::from(standing.acks.slow))),
         ] {
             self.host.gauge(gauge, value);
         }
+    }
+
+    fn tell(&self, policy: &Policy, standing: &Standing) {
+        let Standing { progress, acks, transition } = standing;
+        self.tell_rollout(Some(standing));
         let (Some(transition), Some(rollout)) = (transition, &policy.rollout) else { return };
         self.host.count(Counter::Transitions(*transition));
         let line = format!(

@@ -166,6 +166,8 @@ pub enum Counter {
     LastAttempts(Dialect),
     /// Receipts in acks whose lease was over.
     LateAcks(Dialect),
+    /// Answers to pulls and acks that could not be read to their end.
+    UnreadAnswers(Dialect),
     /// Leases that ended by their time.
     LeasesExpired,
     /// Requests that could not be read.
@@ -239,6 +241,7 @@ impl Counter {
             Counter::Redeliveries(dialect) => metric::REDELIVERIES.series(&[dialect.name()]),
             Counter::LastAttempts(dialect) => metric::LAST_ATTEMPTS.series(&[dialect.name()]),
             Counter::LateAcks(dialect) => metric::LATE_ACKS.series(&[dialect.name()]),
+            Counter::UnreadAnswers(dialect) => metric::UNREAD_ANSWERS.series(&[dialect.name()]),
             Counter::LeasesExpired => metric::LEASES_EXPIRED.series(&[]),
             Counter::Undecidable { dialect, reason } => metric::UNDECIDABLE.series(&[dialect.name(), reason.name()]),
         }

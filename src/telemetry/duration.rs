@@ -21,6 +21,27 @@ pub enum Ending {
     Left,
 }
 
+impl Ending {
+    /// That of a response with this status. `details` says where it comes from, in Envoy's words; it is asked for the two
+    /// statuses alone that Envoy makes of a time-out.
+    ///
+    /// Where a whole stream took too long, the status says who was waited for: 408 for a client that was still sending, 504
+    /// for the broker.
+    pub fn of(status: u16, details: impl FnOnce() -> Vec<u8>) -> Ending {
+        let is_timeout = matches!(status, 408 | 504)
+            && match &*details() {
+                b"response_timeout"
+                | b"upstream_response_timeout"
+                | b"upstream_per_try_timeout"
+                | b"upstream_per_try_idle_timeout"
+                | b"upstream_max_stream_duration_reached" => true,
+                b"stream_idle_timeout" | b"max_duration_timeout" => status == 504,
+                _ => false,
+            };
+        if is_timeout { Ending::Timeout(status) } else { Ending::Status(status) }
+    }
+}
+
 /// The requests of one kind, by how long they took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Duration {
@@ -59,6 +80,29 @@ fn code_name(code: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn envoys_details_tell_a_slow_broker_from_a_slow_client() {
+        for (status, details, is_timeout) in [
+            (504, "response_timeout", true),
+            (504, "upstream_per_try_timeout", true),
+            (504, "upstream_per_try_idle_timeout", true),
+            (408, "upstream_max_stream_duration_reached", true),
+            (504, "stream_idle_timeout", true),
+            (408, "stream_idle_timeout", false),
+            (504, "max_duration_timeout", true),
+            (408, "max_duration_timeout", false),
+            (408, "request_overall_timeout", false),
+            (408, "request_header_timeout", false),
+            (504, "via_upstream", false),
+            (504, "fault_filter_abort", false),
+            (504, "", false),
+        ] {
+            let expected = if is_timeout { Ending::Timeout(status) } else { Ending::Status(status) };
+            assert_eq!(Ending::of(status, || details.into()), expected, "{status} {details}");
+        }
+        assert_eq!(Ending::of(200, || panic!("nobody asks")), Ending::Status(200));
+    }
 
     #[test]
     fn statuses_are_told_apart_and_a_time_out_from_an_error() {

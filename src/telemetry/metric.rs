@@ -43,6 +43,7 @@ impl Metric {
     /// form of Graphite's tagged series. No value contains a semicolon, so that Envoy's `stats_tags` can take the labels
     /// out again.
     pub fn series(&self, values: &[&str]) -> String {
+        debug_assert_eq!(self.labels.len(), values.len(), "{}", self.name);
         let mut out = self.name.to_owned();
         for (label, value) in self.labels.iter().zip(values) {
             out.push(';');
@@ -71,7 +72,7 @@ pub(super) const REQUESTS: Metric = counter(
 pub(super) const CANDIDATE_REQUESTS: Metric = counter(
     "ackguard_candidate_requests_total",
     &["dialect", "operation", "decision"],
-    "Those of them that a roll-out's candidate decided on.",
+    "Requests among `ackguard_requests_total` that a roll-out's candidate decided on.",
 );
 pub(super) const SHADOW_REQUESTS: Metric = counter(
     "ackguard_shadow_requests_total",
@@ -114,7 +115,7 @@ pub(super) const SHADOW_LIMITED: Metric = counter(
 pub(super) const LIMIT_CONTENTION: Metric = counter(
     "ackguard_limit_contention_total",
     &[],
-    "Requests that were refused because too many workers wrote a bucket at once.",
+    "Requests that were taken for over a limit, be it one in shadow, because too many workers wrote its bucket at once.",
 );
 pub(super) const LIMIT_LOST_WRITES: Metric = counter(
     "ackguard_limit_lost_writes_total",
@@ -126,7 +127,8 @@ pub(super) const FLEET_CALLS: Metric = counter(
     "ackguard_fleet_calls_total",
     &["result"],
     "What the fleet's rate limit service said: `ok`, `over_limit`, `timeout`, `error`; `open`: it was not asked, since \
-     the calls before had failed; `left`: the client left before its answer.",
+     the calls before had failed, or 4,096 requests of the worker waited for it; `left`: the client left before its \
+     answer.",
 );
 pub(super) const BREAKER_STATE: Metric = gauge(
     "ackguard_breaker_state",
@@ -142,7 +144,8 @@ pub(super) const LEASES: Metric = gauge(
 pub(super) const LEASES_EXPIRED: Metric = counter(
     "ackguard_leases_expired_total",
     &[],
-    "Leases among them that ended by their time, with neither ack nor reject.",
+    "Leases among them that ended by their time, with neither ack nor reject. What a pull whose answer broke off is taken to \
+     have brought counts too.",
 );
 pub(super) const DELIVERIES: Metric =
     counter("ackguard_deliveries_total", &["dialect"], "Messages that answers to pulls brought.");
@@ -158,12 +161,19 @@ pub(super) const LATE_ACKS: Metric = counter(
     &["dialect"],
     "Receipts that an ack named when their lease was over: the work was done, and is done again.",
 );
+pub(super) const UNREAD_ANSWERS: Metric = counter(
+    "ackguard_unread_answers_total",
+    &["dialect"],
+    "Successful answers to pulls and acks that could not be read, be it that they are compressed or no JSON: the four \
+     counters before tell of what stood in front of that.",
+);
 pub(super) const POLICY_INFO: Metric =
     gauge("ackguard_policy_info", &["version", "mode"], "1 for the policy in force, 0 for those before it.");
 pub(super) const POLICY_RELOADS: Metric = counter(
     "ackguard_policy_reloads_total",
     &["result"],
-    "Policies that Envoy handed over: `accepted`, each once; `refused`, once by each worker that was asked.",
+    "Policies that Envoy handed over: `accepted`, once for all workers, or more often where another one follows before all \
+     have it; `refused`, once by each worker that was asked.",
 );
 pub(super) const ROLLOUT_TRANSITIONS: Metric = counter(
     "ackguard_rollout_transitions_total",
@@ -199,7 +209,7 @@ pub(super) const UNDECIDABLE: Metric =
     counter("ackguard_undecidable_total", &["dialect", "reason"], "Requests that could not be read, and why.");
 
 /// Every metric, in the order in which a reader wants to know them.
-pub const METRICS: [&Metric; 31] = [
+pub const METRICS: [&Metric; 32] = [
     &REQUESTS,
     &VIOLATIONS,
     &TENANT_VIOLATIONS,
@@ -209,6 +219,7 @@ pub const METRICS: [&Metric; 31] = [
     &REDELIVERIES,
     &LAST_ATTEMPTS,
     &LATE_ACKS,
+    &UNREAD_ANSWERS,
     &LEASES,
     &LEASES_EXPIRED,
     &LIMITED,
@@ -251,6 +262,12 @@ mod tests {
             }
             assert!(help.ends_with('.'), "{name}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "ackguard_limited_total")]
+    fn a_series_with_a_value_too_many_is_a_fault() {
+        LIMITED.series(&["a", "b"]);
     }
 
     #[test]

@@ -10,6 +10,9 @@ mod label;
 mod log_budget;
 mod metric;
 
+#[cfg(test)]
+mod tests;
+
 pub use announcement::{HEADER, announce};
 pub use counter::{Counter, Decision, Scope};
 pub use details::{DECISION, DETAILS, Details};

@@ -34,7 +34,9 @@ fn page(out: &mut impl Write) -> io::Result<()> {
          prefix `wasmcustom.`, and its labels follow it as `;label=value`; with the `stats_config` of the sample\n\
          configurations (`ackguard metrics --stats-config` prints it) `/stats/prometheus` shows them as Prometheus has it.\n\
          A series appears when it was counted the first time. What [alerts.md](alerts.md) wakes you for, it is made of\n\
-         these.\n"
+         these.\n\n\
+         Where one Envoy has several policies, their counters add up, but the policies overwrite each other's gauges, also\n\
+         where each has a `vm_id` of its own. Where gauges matter, have one policy in an Envoy.\n"
     )?;
     writeln!(out, "| metric | kind | labels | what it tells |\n|---|---|---|---|")?;
     for Metric { name, kind, labels, help } in METRICS {
@@ -57,9 +59,11 @@ fn page(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "With `telemetry: counted` in the policy no request is timed and no answer is read for its own sake: the histogram,\n\
-         `ackguard_deliveries_total`, `ackguard_redeliveries_total`, `ackguard_last_attempts_total` and\n\
-         `ackguard_late_acks_total` stay empty, and access logs and spans are told nothing. Of answers over 64 KiB the rest\n\
-         is not read, but where limits or leases need it: these counters tell of the first messages only."
+         `ackguard_deliveries_total`, `ackguard_redeliveries_total`, `ackguard_last_attempts_total`,\n\
+         `ackguard_late_acks_total` and `ackguard_unread_answers_total` stay empty, and access logs and spans are told\n\
+         nothing. Of answers over 64 KiB the rest is not read, but where limits or leases need it: these counters tell of\n\
+         the first messages only. A request whose client leaves, or that Envoy itself refuses (408, 413), while its body is\n\
+         collected or the fleet's service is asked was not decided on, and is not counted."
     )
 }
 

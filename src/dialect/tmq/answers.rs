@@ -12,9 +12,12 @@ const fn each(list: &'static str) -> Wanted {
     Wanted { list, field: None }
 }
 
-/// Where that stands in answers. A receipt that failed is of a lease that is gone: the broker knows no other fault of
-/// one that it gave out.
-const WANTED: [Wanted; 11] = [
+/// The code of a receipt whose lease is over. It is the only fault that the broker knows of one that it gave out; any other is
+/// of a text that is no receipt.
+const EXPIRED: &str = "ReceiptExpired";
+
+/// Where that stands in answers.
+const WANTED: [Wanted; 12] = [
     of("messages", "receipt"),
     of("messages", "ackTimeout"),
     of("messages", "deliveredAt"),
@@ -24,6 +27,7 @@ const WANTED: [Wanted; 11] = [
     of("extended", "receipt"),
     of("extended", "ackDeadline"),
     of("failed", "receipt"),
+    of("failed", "code"),
     each("acked"),
     each("rejected"),
 ];
@@ -41,6 +45,8 @@ pub struct AnswerReader {
 struct Element {
     delivered: Option<Receipt>,
     extended: Option<Receipt>,
+    failed: Option<Receipt>,
+    is_expired: bool,
     ack_timeout: Option<i64>,
     delivered_at: Option<i64>,
     ack_deadline: Option<i64>,
@@ -62,7 +68,7 @@ impl AnswerReader {
     pub fn push(&mut self, piece: &[u8], told: &mut impl FnMut(LeaseChange)) -> Result<(), Malformed> {
         let AnswerReader { stream, element, tally } = self;
         stream.push(piece, &mut |event| match event {
-            Event::Found(index, scalar) => element.take(index, scalar, tally, told),
+            Event::Found(index, scalar) => element.take(index, scalar, told),
             Event::Ended => {
                 element.count(tally);
                 if let Some(change) = std::mem::take(element).change() {
@@ -87,7 +93,7 @@ impl AnswerReader {
 }
 
 impl Element {
-    fn take(&mut self, index: usize, scalar: Scalar<'_>, tally: &mut Tally, told: &mut impl FnMut(LeaseChange)) {
+    fn take(&mut self, index: usize, scalar: Scalar<'_>, told: &mut impl FnMut(LeaseChange)) {
         let receipt = match scalar {
             Scalar::Text(text) => Some(Receipt::of(text)),
             Scalar::Number(_) => None,
@@ -104,17 +110,22 @@ impl Element {
             4 => self.attempts = number,
             5 => self.most_attempts = number,
             6 => self.extended = receipt,
+            8 => self.failed = receipt,
+            9 => self.is_expired = matches!(scalar, Scalar::Text(EXPIRED)),
             _ => {
                 if let Some(receipt) = receipt {
-                    tally.refused += u64::from(index == 8);
                     told(LeaseChange::Ended { receipt });
                 }
             }
         }
     }
 
-    /// Counts the message that it was, if it was one.
+    /// Counts the message or the refused receipt that it was, if it was one.
     fn count(&self, tally: &mut Tally) {
+        if self.failed.is_some() {
+            tally.refused += 1;
+            tally.late += u64::from(self.is_expired);
+        }
         if self.delivered.is_none() {
             return;
         }
@@ -137,6 +148,7 @@ impl Element {
             Element { extended: Some(receipt), ack_deadline: Some(deadline), .. } => {
                 Some(LeaseChange::Extended { receipt, deadline: u64::try_from(deadline).unwrap_or(0) })
             }
+            Element { failed: Some(receipt), .. } => Some(LeaseChange::Ended { receipt }),
             _ => None,
         }
     }
@@ -213,10 +225,18 @@ mod tests {
         for (answer, tally) in [
             (pulled(&[]), Tally::default()),
             (pulled(&[message("")]), Tally { delivered: 1, ..Tally::default() }),
-            (pulled(&[first, second, last, only]), Tally { delivered: 4, redelivered: 2, last: 2, refused: 0 }),
+            (pulled(&[first, second, last, only]), Tally { delivered: 4, redelivered: 2, last: 2, ..Tally::default() }),
             (
-                r#"{"acked":["a"],"failed":[{"receipt":"b","code":"ReceiptExpired"},{"code":"x"}]}"#.to_owned(),
-                Tally { refused: 1, ..Tally::default() },
+                r#"{"acked":["a"],"failed":[{"receipt":"b","code":"ReceiptExpired"},{"code":"ReceiptExpired"}]}"#.to_owned(),
+                Tally { refused: 1, late: 1, ..Tally::default() },
+            ),
+            (
+                concat!(
+                    r#"{"failed":[{"code":"ReceiptExpired","receipt":"b"},{"receipt":"c"},{"receipt":"d","code":1},"#,
+                    r#"{"receipt":"no receipt","code":"InvalidArgument"},{"code":"Receipt\u0045xpired","receipt":"e"}]}"#
+                )
+                .to_owned(),
+                Tally { refused: 5, late: 2, ..Tally::default() },
             ),
         ] {
             let mut reader = AnswerReader::default();

@@ -11,9 +11,14 @@ use serde_json::Value;
 
 use crate::program::folder;
 
-/// Metrics that the screen has no place for: `top` tells of the whole, `rollout status` of the candidate.
-const ELSEWHERE: [&str; 3] =
-    ["ackguard_candidate_requests_total", "ackguard_rollout_transitions_total", "ackguard_rollout_candidate"];
+/// Metrics that the screen has no place for: `top` tells of the whole, `rollout status` of the candidate; of answers that
+/// cannot be read the metrics' page tells.
+const ELSEWHERE: [&str; 4] = [
+    "ackguard_candidate_requests_total",
+    "ackguard_rollout_transitions_total",
+    "ackguard_rollout_candidate",
+    "ackguard_unread_answers_total",
+];
 
 /// The names of a file's statistics.
 fn names(file: &str) -> Vec<String> {

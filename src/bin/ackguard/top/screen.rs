@@ -365,9 +365,7 @@ fn state(report: &Report) -> Vec<(&'static str, String, Tone)> {
     };
     let any = |tallies: &[(String, Tally)]| tallies.iter().any(|(_, tally)| is_moving(*tally));
 
-    let leases =
-        report.leases.map_or_else(|| "none counted".to_owned(), |leases| format!("{} in flight", total(leases)));
-    let leases = format!("{leases}, expired {}", tally(report.leases_expired));
+    let leases = format!("{} in flight, expired {}", total(report.leases), tally(report.leases_expired));
     let Report { deliveries, redeliveries, last_attempts, late_acks, .. } = report;
     let share = match (deliveries.rate, redeliveries.rate) {
         (Some(all), Some(again)) if all > 0.0 => format!(" ({:.0} %)", again * 100.0 / all),

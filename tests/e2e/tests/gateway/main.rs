@@ -26,6 +26,7 @@ mod shadow;
 mod sizes;
 mod splicing;
 mod spoofing;
+mod telemetry;
 mod top;
 mod undecidable;
 mod unguarded;

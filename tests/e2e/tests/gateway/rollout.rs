@@ -1,6 +1,6 @@
 //! A candidate that is brought in by stages: who is held to it when, and what takes it back.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use e2e::client::Http1Client;
@@ -9,7 +9,7 @@ use e2e::message::Message;
 use e2e::request::Request;
 use e2e::upstream::Answer;
 use serde_json::{Value, json};
-use stack::{Bootstrap, Broker, BrokerOptions, Envoy, HostMode, Protocol, Workers, until};
+use stack::{Bootstrap, Broker, BrokerOptions, Clock, Envoy, HostMode, Protocol, Workers, until};
 
 /// The receipt that the upstream refuses.
 const REFUSED: &str = "expired";
@@ -209,7 +209,9 @@ async fn a_policy_that_was_replaced_takes_no_part_any_more() {
     // Five ticks long, nobody says that there is a roll-out.
     let until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < until {
-        assert_eq!(gateway.count("ackguard_rollout_state").await, 0);
+        let mut gauges = gateway.envoy.stats("ackguard_rollout_").await.expect("Envoy's admin");
+        gauges.retain(|name, _| !name.contains("_transitions_"));
+        assert!(gauges.len() == 7 && gauges.values().all(|value| *value == 0), "{gauges:?}");
     }
 
     unfinished.send(&request[request.len() - 1..]).await;
@@ -266,6 +268,37 @@ async fn exchange(gateway: SocketAddr, request: &[u8]) -> Message {
     let mut client = Http1Client::open(gateway).await;
     client.send(request).await;
     client.response_to("POST").await
+}
+
+/// An ack is slow when it has taken too long, whether its client waits for the answer or not; of one whose client left sooner
+/// nothing is known.
+#[tokio::test]
+async fn an_ack_whose_client_left_late_is_slow() {
+    // It accepts, and never answers.
+    let broker = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let address = broker.local_addr().expect("a bound socket has an address");
+    let mut wide = rollout("2");
+    wide["health"]["p99"] = "30s".into();
+    let clock = Clock::new().expect("a clock");
+    let bootstrap = with(&wide).without_health_checks().upstream(address, Protocol::Http1);
+    let envoy = Envoy::start_by(Some(&clock), bootstrap, Workers(WORKERS)).await;
+    let envoy = envoy.unwrap_or_else(|failure| panic!("{failure}"));
+    envoy.stat_reaches("wasmcustom.ackguard_rollout_stage", 1).await.expect("the first stage");
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut client = Http1Client::open(envoy.guarded()).await;
+        client.send(&ack("canary", "r")).await;
+        waiting.push(client);
+    }
+    let active = "cluster.broker.upstream_rq_active";
+    envoy.stat_reaches(active, 2).await.expect("both are on their way");
+    waiting.pop();
+    let left = async || (envoy.stat(active).await.ok()? == 1).then_some(());
+    until("the end of the first", left).await.unwrap_or_else(|error| panic!("{error}"));
+    clock.set(60).expect("the clock is set");
+    waiting.pop();
+    envoy.stat_reaches("wasmcustom.ackguard_rollout_acks_slow", 1).await.expect("the ack that took long");
+    assert_eq!(envoy.stat("wasmcustom.ackguard_rollout_acks").await.unwrap_or_else(|error| panic!("{error}")), 1);
 }
 
 /// Acks that a real broker answers late, as a fault of its own makes it, take the candidate back.

@@ -19,6 +19,18 @@ fn within(timeout: &str, on_error: &str) -> Value {
     limit
 }
 
+/// What the gauge of the breakers says.
+const BREAKER: &str = "wasmcustom.ackguard_breaker_state;cluster=ratelimit";
+
+/// Sends requests, to every worker in the end, until the gauge of the breakers says `state`.
+async fn breaker_becomes(gateway: &Gateway, state: u64) {
+    let told = async || {
+        passes(gateway, "a", 1).await;
+        (gateway.stat(BREAKER).await == state).then_some(())
+    };
+    until(&format!("{BREAKER} {state}"), told).await.unwrap_or_else(|error| panic!("{error}"));
+}
+
 /// Sends requests until one is answered by the service again.
 async fn answered_again(gateway: &Gateway) {
     let before = results(gateway).await[0];
@@ -128,8 +140,56 @@ async fn a_service_that_fails_in_a_row_is_not_asked_for_a_while_and_then_again()
     assert_eq!((ok, over, timeout, error + open), (0, 0, 0, MANY));
     assert!(open > 0 && error <= most, "{error} calls, {open} without one; at most {most}");
     assert_eq!(service.calls(), error, "an open breaker makes no call");
+    breaker_becomes(&gateway, 2).await;
     redis.restart().await.unwrap_or_else(|failure| panic!("{failure}"));
     answered_again(&gateway).await;
+    breaker_becomes(&gateway, 0).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn the_gauge_of_the_breakers_falls_with_the_limit_that_it_tells_of() {
+    // An address where nobody listens.
+    let nobody = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).and_then(|held| held.local_addr()).unwrap();
+    let bootstrap = shipped("ecds.yaml").host_mode(HostMode::Streamed);
+    let bootstrap = bootstrap.with(|document| add_cluster(document, &[nobody]));
+    let first = bootstrap.clone().edit_policy(|policy| policy["limits"] = json!([fleet("publish", "allow")]));
+    let second = bootstrap.edit_policy(|policy| policy["version"] = "2".into());
+    let gateway = Setup::new(HostMode::Streamed).bootstrap(|_| first).start().await;
+    breaker_becomes(&gateway, 2).await;
+    gateway.envoy.deliver(&second).expect("a configuration with ECDS");
+    let fallen = async || (gateway.stat(BREAKER).await == 0).then_some(());
+    until("the gauge to fall", fallen).await.unwrap_or_else(|error| panic!("{error}"));
+    gateway.finish().await;
+}
+
+/// How long the service took is none of the broker's doing.
+#[tokio::test]
+async fn an_ack_that_waits_for_the_service_is_not_slow() {
+    let redis = redis().await;
+    let service = service(&redis, json!([at_most(1_000, "ack")])).await;
+    let clock = Rc::new(Clock::new().expect("a clock"));
+    let mut limit = fleet("ack", "allow");
+    limit["operations"] = json!(["ack"]);
+    let setup = asking(HostMode::Streamed, &[service.address()], json!([limit])).policy(|policy| {
+        policy["rollout"] = json!({
+            "candidate": { "version": "2" },
+            "stages": [{ "percent": 100, "hold": "1h" }, { "percent": 100 }],
+            "health": { "p99": "30s" },
+        });
+    });
+    let gateway = setup.clock(clock.clone()).start().await;
+    gateway.envoy.stat_reaches("wasmcustom.ackguard_rollout_stage", 1).await.expect("the first stage");
+    service.hang(true);
+    let mut client = Http1Client::open(gateway.envoy.guarded()).await;
+    client.send(&Request::consumer("g", "ack").header("x-dingtalk-mq-appkey", "a").body(r#"{"receipts":["r"]}"#)).await;
+    until("the call", async || (service.calls() > 0).then_some(())).await.unwrap();
+    clock.set(60).expect("the clock is set");
+    assert_eq!(client.response().await.head.status(), 200);
+    gateway.upstream.take().await;
+    gateway.envoy.stat_reaches("wasmcustom.ackguard_rollout_acks", 1).await.expect("the ack");
+    assert_eq!(gateway.stat("wasmcustom.ackguard_rollout_acks_slow").await, 0);
+    service.hang(false);
     gateway.finish().await;
 }
 
@@ -170,6 +230,8 @@ async fn clients_that_leave_while_the_service_is_asked_leave_nothing_behind() {
             gateway.envoy.stat_reaches(left, round).await.expect("its end is noticed");
         }
         assert_eq!(gateway.stat("http.guarded.downstream_rq_active").await, 0);
+        let counted = gateway.envoy.stats("ackguard_requests_total").await.expect("Envoy's admin");
+        assert!(counted.is_empty(), "no request was decided on: {counted:?}");
         service.hang(false);
         assert!(passes(&gateway, "a", 1).await);
         gateway.end().await;
