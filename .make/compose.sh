@@ -14,6 +14,9 @@ project=ackguard
 out=target/compose
 mkdir -p "$out"
 
+# The services whose images are taken as they are; those of the others are built.
+pulled=(envoy prometheus grafana)
+
 # How long each may take, in seconds. Pulling and building is measured by networks and compilers, the rest by processes.
 BUILD_WITHIN=1800
 START_WITHIN=180
@@ -24,6 +27,13 @@ docker=$(command -v docker || true)
 compose=()
 
 compose() { "${compose[@]}" --project-name "$project" "${files[@]}" "$@" </dev/null; }
+
+# within SECONDS COMMAND…: Compose's command, ended after so long. In a group of its own a process would not hear of Ctrl-C.
+within() {
+    local seconds=$1
+    shift
+    timeout --foreground "$seconds" "${compose[@]}" --project-name "$project" "${files[@]}" "$@" </dev/null
+}
 
 # Sets how Compose is called: the client's plug-in, or the program of its own.
 find_compose() {
@@ -36,12 +46,12 @@ find_compose() {
     fi
 }
 
-engine_answers() { [ -n "$docker" ] && timeout 20 "$docker" info >/dev/null 2>&1 </dev/null; }
+engine_answers() { [ -n "$docker" ] && timeout --foreground 20 "$docker" info >/dev/null 2>&1 </dev/null; }
 
 # Why the official images are not to be had, if they are not: the smallest of them is asked for.
 no_registry() {
     local said
-    said=$(timeout 120 "$docker" pull --quiet busybox:1.37.0-musl 2>&1 </dev/null) && return 1
+    said=$(timeout --foreground 120 "$docker" pull --quiet busybox:1.37.0-musl 2>&1 </dev/null) && return 1
     echo "${said:-no answer within two minutes}" | tail -n 1
 }
 
@@ -58,16 +68,18 @@ show_logs() {
     "$docker" logs --tail 40 "$1" >&2 2>&1 || true
 }
 
-# Waits until every container is healthy. One that ends, starts again or is found unwell ends the wait.
+# Waits until every service is healthy. One that ends, starts again or is found unwell ends the wait. What was started again
+# before is for `test` to judge, and an incident that is over is no service.
 wait_healthy() {
     local end=$((SECONDS + START_WITHIN)) id state waiting
     while :; do
         waiting=
         for id in $(containers); do
-            state=$(describe "$id" '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}unchecked{{end}} {{.RestartCount}}')
+            [ "$(service_of "$id")" != incident ] || continue
+            state=$(describe "$id" '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}unchecked{{end}}')
             case $state in
-                "running healthy 0") ;;
-                "running starting 0" | "created "*) waiting="$waiting $(service_of "$id")" ;;
+                "running healthy") ;;
+                "running starting" | "created "*) waiting="$waiting $(service_of "$id")" ;;
                 *)
                     show_logs "$id"
                     fail "$(service_of "$id") is not well: $state"
@@ -82,8 +94,7 @@ wait_healthy() {
 
 # Starts the services $@, all of them where none is named.
 start() {
-    timeout "$START_WITHIN" "${compose[@]}" --project-name "$project" "${files[@]}" up --detach --no-build "$@" \
-        >"$out/up.log" 2>&1 </dev/null || {
+    within "$START_WITHIN" up --detach --no-build "$@" >"$out/up.log" 2>&1 || {
         tail -n 20 "$out/up.log" >&2
         # What kept the others from starting says why.
         for id in $(containers); do
@@ -98,12 +109,14 @@ start() {
 }
 
 build() {
-    step "building the images, some minutes the first time: $out/build.log"
+    step "pulling and building the images, some minutes the first time: $out/build.log"
     # BuildKit, where Compose leaves the choice: it leaves out what no service needs.
-    DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1 timeout "$BUILD_WITHIN" \
-        "${compose[@]}" --project-name "$project" "${files[@]}" build >"$out/build.log" 2>&1 </dev/null || {
+    {
+        within "$BUILD_WITHIN" pull --quiet "${pulled[@]}" &&
+            DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1 within "$BUILD_WITHIN" build
+    } >"$out/build.log" 2>&1 || {
         tail -n 30 "$out/build.log" >&2
-        fail "the images cannot be built: $out/build.log"
+        fail "the images cannot be pulled or built: $out/build.log"
     }
 }
 
@@ -113,6 +126,7 @@ address() { echo "http://127.0.0.1:$1"; }
 
 up() {
     local reason
+    trap 'exit 130' INT
     engine_answers || fail "no Docker engine answers here; \`make up\` starts broker and gateways without one"
     find_compose || fail "Docker has no Compose here: install its plug-in, or docker-compose"
     if reason=$(no_registry); then
@@ -240,8 +254,7 @@ run_incident() {
     local id status
     step "the incident, $ACKGUARD_INCIDENT_MESSAGES messages each way, through the containers"
     status=0
-    timeout "$INCIDENT_WITHIN" "${compose[@]}" --project-name "$project" "${files[@]}" \
-        run --no-deps -T incident </dev/null >"$out/incident.log" 2>&1 || status=$?
+    within "$INCIDENT_WITHIN" run --no-deps -T incident >"$out/incident.log" 2>&1 || status=$?
     cat "$out/incident.log" >&2
     [ "$status" -ne 124 ] || fail "the incident did not end within $INCIDENT_WITHIN s"
     [ "$status" -eq 0 ] || fail "the incident did not show what it is to show: exit status $status"
@@ -252,65 +265,8 @@ run_incident() {
 
 # What Prometheus, and Grafana and Jaeger where they run, know of it by now.
 check_sight() {
-    SEEN_WITHIN=$SEEN_WITHIN STAND_IN=$stand_in python3 - "$out/result.json" <<'SIGHT' >&2 || fail "what happened cannot be seen"
-import json, os, sys, time, urllib.parse, urllib.request
-
-end = time.monotonic() + float(os.environ["SEEN_WITHIN"])
-messages = json.load(open(sys.argv[1]))["messages"]
-
-
-def fetch(port, path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{os.environ[port]}{path}", timeout=10) as answer:
-        return json.load(answer)
-
-
-def asked(expression):
-    """The value of the expression's only series; None where there is none yet."""
-    path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-    series = fetch("ACKGUARD_PROMETHEUS_PORT", path)["data"]["result"]
-    return float(series[0]["value"][1]) if len(series) == 1 else None
-
-
-def until(what, found, wanted):
-    said = None
-    while time.monotonic() < end:
-        try:
-            said = found()
-            if said is not None and wanted(said):
-                print(f"compose: {what}: {said}")
-                return
-        except OSError as fault:
-            said = fault
-        time.sleep(0.5)
-    sys.exit(f"compose: {what}: found {said}")
-
-
-def metric(what, expression, wanted=lambda value: value > 0):
-    until(f"{what}, {expression}", lambda: asked(expression), wanted)
-
-
-metric("Prometheus scrapes Envoy", 'up{job="ackguard"}', lambda up: up == 1)
-metric("Prometheus scrapes the broker", 'up{job="tmq-broker"}', lambda up: up == 1)
-metric("acks that passed", 'sum(ackguard_requests_total{dialect="tmq",operation="ack",decision="pass"})')
-metric(
-    "ack timeouts of 0 that were clamped",
-    'sum(ackguard_violations_total{dialect="tmq",field="ack_timeout",kind="zero",action="clamp"})',
-)
-metric("lost past AckGuard, and nothing else", "sum(tmq_messages_archived_total)", lambda lost: lost == messages)
-metric("the alert fires", 'count(ALERTS{alertname="AckGuardZeroAckTimeout",alertstate="firing"})')
-
-if not os.environ["STAND_IN"]:
-    until(
-        "Grafana has the dashboard",
-        lambda: [found["title"] for found in fetch("ACKGUARD_GRAFANA_PORT", "/api/search?type=dash-db")],
-        lambda titles: titles,
-    )
-    until(
-        "Jaeger has traces of all three",
-        lambda: sorted(fetch("ACKGUARD_JAEGER_PORT", "/api/services")["data"] or []),
-        lambda services: {"gateway", "tmq-broker", "tmq-load"} <= set(services),
-    )
-SIGHT
+    SEEN_WITHIN=$SEEN_WITHIN STAND_IN=$stand_in python3 .make/compose-sight.py "$out/result.json" >&2 ||
+        fail "what happened cannot be seen"
 }
 
 run_test() {

@@ -25,8 +25,10 @@ read_debian docker docker.io "install Docker"
 # Debian 13 has the client in a package of its own.
 client=$(apt-cache "${apt[@]}" --names-only search '^docker-cli$' | cut -d ' ' -f 1)
 unpack_debian Docker "100 MB" docker.io docker-compose containerd runc ${client:+"$client"}
+# Containers find each other's names by rules that dockerd writes into each one's own network. An installation makes the link.
+[ ! -e "$tree/usr/sbin/xtables-nft-multi" ] || ln -sf xtables-nft-multi "$tree/usr/sbin/iptables"
 # What dockerd starts must be found before what the system may have of another release.
-parts='PATH=$here/usr/bin:$here/usr/sbin:$PATH; export PATH'
+parts='PATH=$here/usr/bin:$here/usr/sbin:$PATH; XTABLES_LIBDIR=$libraries/xtables; export PATH XTABLES_LIBDIR'
 wrap_debian dockerd "$(cd "$tree" && ls usr/sbin/dockerd usr/bin/dockerd 2>/dev/null | head -n 1)" "$parts"
 wrap_debian docker usr/bin/docker
 # Debian 12 has the Compose that is written in Python.

@@ -138,12 +138,13 @@ impl Server {
             Rules { semantics: config.semantics, back_off: config.back_off, heartbeat_period: config.heartbeat_period };
         let (storage, recovered, disk) = open(&config.storage, rules).await?;
         let clock = Clock::start(recovered.time());
+        let ledger_began = recovered.groups().next().is_none().then(|| clock.now());
         let broker = Broker::start(rules, clock, storage, recovered, config.transaction_timeout, stopping.clone());
         let keeping =
             disk.as_ref().map(|disk| tokio::spawn(checkpoint::keep(Arc::clone(&broker), Arc::clone(&disk.storage))));
         let kept = disk.map(|disk| Kept { disk, broker: Arc::clone(&broker) });
         let app = Arc::new(App {
-            metrics: Metrics::new(Arc::clone(&broker)),
+            metrics: Metrics::new(Arc::clone(&broker), ledger_began),
             broker,
             spans: spans.clone(),
             credentials: config.credentials,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use monitoring::{Dashboard, Rules, Runbooks, documented_metrics, filled, promql};
+use monitoring::{Dashboard, Rules, Runbooks, documented_metrics, filled, promql, promtool};
 use serde_json::{Value, json};
 
 #[test]
@@ -80,6 +80,46 @@ fn every_variable_is_defined_and_every_metric_exists() {
             }
         }
     }
+}
+
+/// A counter with labels is there from its first event on, which `increase()` alone does not see.
+#[test]
+fn panels_that_count_events_count_a_series_that_begins_above_0() {
+    let violations = r#"ackguard_violations_total{job="ackguard",field="ack_timeout",kind="zero",action="clamp"}"#;
+    let failed = r#"ackguard_request_duration_ms_count{job="ackguard",operation="ack",code="503"}"#;
+    let archived = r#"tmq_messages_archived_total{job="tmq-broker",topic="orders",group="workers"}"#;
+    let forgotten = r#"tmq_messages_forgotten_total{job="tmq-broker",topic="orders",group="workers"}"#;
+    let dead = r#"tmq_messages_dead_lettered_total{job="tmq-broker",topic="orders",group="workers"}"#;
+    let series: [(&str, &[&str]); 7] = [
+        ("Lost messages", &[archived, forgotten]),
+        ("Dead letters", &[dead]),
+        ("Zero ack timeouts", &[violations]),
+        ("Acks that failed", &[failed]),
+        ("By tenant", &[r#"ackguard_tenant_violations_total{job="ackguard",tenant="t"}"#]),
+        ("By rule and what it does", &[violations]),
+        ("Reloads", &[r#"ackguard_policy_reloads_total{job="ackguard",result="accepted"}"#]),
+    ];
+    let dashboard = Dashboard::read();
+    let cases = series.iter().map(|(title, series)| {
+        let panel =
+            dashboard.charts().find(|panel| panel.title == *title).unwrap_or_else(|| panic!("no panel {title}"));
+        let shown = format!("sum({})", filled(&panel.targets[0].expr));
+        let values = series.iter().map(|series| json!({ "series": series, "values": "_x10 3x20" }));
+        let at = |time: &str, value: usize| {
+            // Shown as 0, or not at all, is both that nothing happened.
+            let expr = format!("{shown} or vector(0)");
+            json!({ "expr": expr, "eval_time": time, "exp_samples": [{ "labels": "{}", "value": value }] })
+        };
+        json!({
+            "name": title, "interval": "1m", "input_series": values.collect::<Vec<_>>(),
+            "promql_expr_test": [at("9m", 0), at("12m", 3 * series.len()), at("20m", 0)],
+        })
+    });
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let document = json!({ "evaluation_interval": "1m", "tests": cases.collect::<Vec<_>>() });
+    fs::write(file.path(), document.to_string()).expect("space");
+    let found = promtool(&["test", "rules", file.path().to_str().expect("a path in UTF-8")], "");
+    assert_eq!(found.status, Some(0), "{}", found.text);
 }
 
 #[test]

@@ -103,7 +103,9 @@ async fn the_gateway_of_the_compose_stack_is_the_static_one_and_its_telemetry() 
     for field in ["layered_runtime", "stats_flush_interval", "stats_sinks"] {
         of("", field);
     }
-    of("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config", "tracing");
+    for listener in [0, 1] {
+        of(&format!("/static_resources/listeners/{listener}/filter_chains/0/filters/0/typed_config"), "tracing");
+    }
     let clusters = compose["static_resources"]["clusters"].as_array_mut().unwrap();
     clusters.retain(|cluster| cluster["name"] != "otel-collector");
     cluster(&mut compose)["type"] = "STATIC".into();

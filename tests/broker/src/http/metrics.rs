@@ -9,12 +9,13 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::operation::Operation;
 use crate::broker::Broker;
+use crate::clock::Timestamp;
 use crate::ledger::Entry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,18 +36,26 @@ pub(crate) struct Metrics {
     durations: Family<Asked, Histogram>,
 }
 
-/// From 50 µs, an ack in memory, to a long poll's minute; in seconds.
+/// From 50 µs, an ack in memory, to a long poll's minute; in seconds. 0.2 and 0.4 are what the gateway's alerts on acks ask
+/// for.
 fn histogram() -> Histogram {
-    Histogram::new([5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0, 60.0])
+    Histogram::new([5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.2, 0.4, 0.5, 2.0, 10.0, 60.0])
 }
 
 impl Metrics {
-    pub(crate) fn new(broker: Arc<Broker>) -> Self {
+    /// `began` is when the ledger began to count, where that was in this process.
+    pub(crate) fn new(broker: Arc<Broker>, began: Option<Timestamp>) -> Self {
         let mut registry = Registry::with_prefix("tmq");
         let requests = Family::<Answered, Counter>::default();
         let durations = Family::new_with_constructor(histogram as fn() -> Histogram);
         registry.register("requests", "Requests by operation and status", requests.clone());
         registry.register("request_duration_seconds", "Time to answer, long polls included", durations.clone());
+        if let Some(began) = began {
+            let seconds = Gauge::<i64>::default();
+            seconds.set(i64::try_from(began.0 / 1_000).unwrap_or(i64::MAX));
+            let tells = "When the ledger began at 0, in Unix time; absent where it goes on from what the disk kept";
+            registry.register("ledger_start_time_seconds", tells, seconds);
+        }
         registry.register_collector(Box::new(LedgerCollector { broker }));
         Self { registry, requests, durations }
     }

@@ -1,5 +1,8 @@
 //! What a restart must not change, whatever ended the broker.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::http::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -63,6 +66,27 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(bodies(&stand.pull(&letters, json!({})).await), [messages[1]["body"].as_str().unwrap()]);
     stand.end(Signal::TERM);
     stand.reconciled();
+}
+
+/// Whoever has just begun to look at the broker tells by this whether the ledger's figures are news.
+#[tokio::test]
+async fn a_ledger_tells_when_it_began_until_it_goes_on_from_the_disk() {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let before = now();
+    let mut stand = Stand::new(&[]);
+    let began = async |stand: &Stand| {
+        let metrics = stand.admin(Method::GET, "/metrics", "").await.text;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("tmq_ledger_start_time_seconds "));
+        line.map(|seconds| seconds.parse::<u64>().unwrap())
+    };
+    let first = began(&stand).await.unwrap();
+    assert!((before..=now()).contains(&first), "{first} since {before}");
+    stand.restart(Signal::TERM);
+    assert!(began(&stand).await.is_some(), "nothing was counted yet");
+    stand.orders(1, 1).await;
+    stand.consumer(json!({})).await;
+    stand.restart(Signal::TERM);
+    assert_eq!(began(&stand).await, None);
 }
 
 #[tokio::test]

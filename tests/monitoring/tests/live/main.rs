@@ -8,7 +8,7 @@ mod traffic;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use monitoring::{Dashboard, Rules, Runbooks, documented_metrics, filled, promql};
+use monitoring::{Dashboard, Rules, Runbooks, documented_metrics, filled, promql, promtool};
 use serde_json::{Value, json};
 use stack::until;
 
@@ -40,6 +40,11 @@ const SILENT: [&str; 9] = [
 const NOT_PROVOKED: [&str; 3] =
     ["ackguard_evictions_total", "ackguard_limit_contention_total", "ackguard_limit_lost_writes_total"];
 
+/// What `promtool` has against the filter's metrics: Envoy writes no help for any metric, and the histogram's unit is a part of
+/// its name, which dashboards and Envoy's buckets know.
+const AGAINST_ANY: &str = "no help text";
+const AGAINST_ONE: (&str, &str) = ("ackguard_request_duration_ms", "metric names should not contain abbreviated units");
+
 /// How many samples of an answer are numbers.
 fn numbers(data: &Value) -> usize {
     let samples = data["result"].as_array().into_iter().flatten();
@@ -53,6 +58,7 @@ async fn every_panel_shows_something_and_every_rule_evaluates() {
     panels_show_something(&stand).await;
     rules_evaluate(&stand).await;
     metrics_exist(&stand).await;
+    metrics_are_well_formed(&stand).await;
     runbooks_are_answered(&stand).await;
 }
 
@@ -144,6 +150,20 @@ async fn metrics_exist(stand: &Stand) {
         let data = stand.prometheus.query(name).await.unwrap_or_else(|error| panic!("{error}"));
         assert!(numbers(&data) > 0, "nobody has a metric {name}");
     }
+}
+
+/// What a scrape brings can be read, and there is nothing new against the filter's names.
+async fn metrics_are_well_formed(stand: &Stand) {
+    let scraped = stand.envoy.admin_get("/stats/prometheus").await.unwrap_or_else(|error| panic!("{error}"));
+    let found = promtool(&["check", "metrics"], &scraped);
+    assert_eq!(found.status, Some(3), "Envoy's own names are not as is usual, and all can be read:\n{}", found.text);
+    let ours =
+        || found.text.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| name.starts_with("ackguard_"));
+    let unexpected: Vec<_> =
+        ours().filter(|&(name, what)| what != AGAINST_ANY && (name, what) != AGAINST_ONE).collect();
+    assert_eq!(unexpected, [("", ""); 0]);
+    let named: BTreeSet<&str> = ours().map(|(name, _)| name).collect();
+    assert!(named.len() > 20, "promtool read {named:?} only");
 }
 
 async fn runbooks_are_answered(stand: &Stand) {

@@ -1,60 +1,17 @@
-//! Traces and statistics of the compose stack's gateway, as a collector receives them.
+//! Traces: one for a request, from the consumer to the broker, and none where nobody samples it.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use collector::{Collector, Kind, Metric, Span, Value};
-use e2e::gateway::{WORKERS, shipped};
+use collector::{Collector, Kind, Span};
+use e2e::gateway::WORKERS;
 use serde_json::json;
 use spans::{Endpoint, Sampling, Spans};
-use stack::{Broker, BrokerOptions, Envoy, Workers, http_connection_manager, until};
-use tmq_load::client::{Client, ConsumerId, Message, Step, Subscribe};
+use stack::until;
+use tmq_load::client::Client;
 use tmq_load::latency::Latencies;
 
-/// The metric that counts requests, as Envoy names it in its statistics.
-const REQUESTS: &str = "wasmcustom.ackguard_requests_total";
-
-/// Broker and gateway, which both send their telemetry to one place.
-struct Stack {
-    broker: Broker,
-    envoy: Envoy,
-}
-
-impl Stack {
-    /// Starts both; of the requests that come without a `traceparent`, `percent` are traced.
-    async fn start(collector: SocketAddr, percent: u32) -> Self {
-        let options =
-            BrokerOptions { arguments: vec!["--otlp".into(), format!("http://{collector}")], ..Default::default() };
-        let broker = Broker::start(options).await.unwrap_or_else(|failure| panic!("{failure}"));
-        let bootstrap = shipped("compose/envoy.yaml")
-            .upstream(broker.address(), stack::Protocol::Http1)
-            .collector(collector)
-            .with(|document| {
-                let tracer = &mut http_connection_manager(document, "guarded")["tracing"]["provider"]["typed_config"];
-                let root = &mut tracer["sampler"]["typed_config"]["wrapped_sampler"]["typed_config"];
-                root["sampling_percentage"]["numerator"] = percent.into();
-            });
-        let envoy = Envoy::start(bootstrap, Workers(WORKERS)).await.unwrap_or_else(|failure| panic!("{failure}"));
-        Self { broker, envoy }
-    }
-}
-
-/// A consumer of the topic `orders` in the group `workers`, which has asked for an ack timeout of 0, with one message
-/// published.
-async fn consumer(client: &Client) -> ConsumerId {
-    client.create_topic("orders", 1).await.unwrap();
-    let subscribe = Subscribe {
-        topic: "orders".into(),
-        ack_timeout: Duration::ZERO,
-        max_reconsume_times: 3,
-        client_id: "worker-1".into(),
-    };
-    let (id, _) = client.subscribe("workers", &subscribe).await.unwrap();
-    client.step(&id, Step::Start).await.unwrap();
-    client.publish("orders", &[Message { key: "k".into(), body: "not for traces".into() }]).await.unwrap();
-    id
-}
+use super::{Stack, consumer};
 
 /// A client whose requests all begin a trace, and what it makes them with.
 fn traced(address: SocketAddr, collector: SocketAddr) -> (Client, Spans) {
@@ -197,136 +154,28 @@ async fn what_the_client_does_not_sample_is_traced_nowhere() {
     let spans = until("the sampled trace", async || Some(collector.trace(bright)).filter(|spans| spans.len() == 3));
     let spans = spans.await.unwrap();
     assert!(spans.iter().any(|span| span.parent.as_deref() == Some("00f067aa0ba902b7")), "{spans:#?}");
-    until("a second flush", async || {
-        let before = stack.envoy.stat("tracing.opentelemetry.timer_flushed").await.ok()?;
-        (before >= 2 * u64::from(WORKERS)).then_some(())
-    })
-    .await
-    .unwrap();
+    // Of what is sampled nothing is left, so each worker's next flush would bring the dark one.
+    let flushes = async || stack.envoy.stat("tracing.opentelemetry.timer_flushed").await.ok();
+    let before = flushes().await.unwrap();
+    let twice = async || flushes().await.filter(|&count| count >= before + 2 * u64::from(WORKERS));
+    until("two flushes of each worker", twice).await.unwrap();
     assert_eq!(collector.trace(dark), []);
 }
 
-/// The series of `name`, by attributes. A histogram counts by its number of values.
-fn series(metrics: Vec<Metric>, name: &str) -> BTreeMap<BTreeMap<String, String>, u64> {
-    let ours = metrics.into_iter().filter(|metric| metric.service == "gateway" && metric.name == name);
-    let count = |value| match value {
-        Value::Counter(value) | Value::Gauge(value) => u64::try_from(value).unwrap(),
-        Value::Histogram { count, .. } => count,
-    };
-    ours.map(|metric| (metric.attributes, count(metric.value))).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn statistics_arrive_with_labels_as_attributes_and_equal_envoys_own() {
+async fn the_bare_listener_leaves_no_request_to_the_brokers_own_sampling() {
     let collector = Collector::start().await.unwrap();
     let stack = Stack::start(collector.address(), 0).await;
-    let client = Client::new(stack.envoy.guarded(), Latencies::new().into());
-    let id = consumer(&client).await;
-    for _ in 0..7 {
-        client.pull(&id, 1, Duration::ZERO).await.unwrap();
-    }
-    let own: BTreeMap<_, _> = stack
-        .envoy
-        .stats(&format!("^{}", REQUESTS.replace('.', "\\.")))
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|(name, value)| {
-            let labels = name.split(';').skip(1).map(|label| label.split_once('=').unwrap());
-            (labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), value)
-        })
-        .collect();
-    let of = |operation: &str, decision: &str| {
-        let labels = [("dialect", "tmq"), ("operation", operation), ("decision", decision)];
-        labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>()
-    };
-    assert_eq!((own.get(&of("pull", "pass")), own.get(&of("subscribe", "edit"))), (Some(&7), Some(&1)), "{own:#?}");
+    let untraced = Client::new(stack.envoy.bare(), Latencies::new().into());
+    let id = consumer(&untraced).await;
+    let (client, spans) = traced(stack.envoy.bare(), collector.address());
+    client.pull(&id, 1, Duration::ZERO).await.unwrap();
+    spans.end().await.unwrap();
 
-    let name = format!("envoy.{REQUESTS}");
-    let arrived = until("the same figures at the collector", async || {
-        Some(series(collector.metrics(), &name)).filter(|arrived| *arrived == own)
-    });
-    if let Err(error) = arrived.await {
-        panic!("{error}: {:#?}, expected {own:#?}", series(collector.metrics(), &name));
-    }
-    let durations = collector.metrics().into_iter().find_map(|metric| match metric.value {
-        Value::Histogram { bounds, .. } if metric.name.ends_with("ackguard_request_duration_ms") => Some(bounds),
-        _ => None,
-    });
-    let buckets =
-        [1, 2, 5, 10, 20, 50, 100, 200, 400, 1_000, 2_000, 5_000, 10_000, 30_000].map(|bound: u32| f64::from(bound));
-    assert_eq!(durations.as_deref(), Some(buckets.as_slice()));
-}
-
-/// The requests that are sent while the collector takes nothing: each makes three spans.
-const REQUESTS_SENT: usize = 5_000;
-
-/// What Envoy may hold for a collector, in messages: `max_requests` of its cluster, and as many that wait.
-const HELD: u64 = 16;
-
-/// Requests pass, and neither Envoy nor the broker grows with what they cannot send.
-async fn nothing_suffers(collector: SocketAddr) {
-    let stack = Stack::start(collector, 100).await;
-    let client = Client::new(stack.envoy.guarded(), Latencies::new().into());
-    let id = consumer(&client).await;
-    let send = async |count: usize| {
-        let one = async || {
-            for _ in 0..count / 20 {
-                client.pull(&id, 1, Duration::ZERO).await.unwrap();
-            }
-        };
-        tokio::join!(
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one(),
-            one()
-        );
-    };
-    let resident = |pid: u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
-        status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-    };
-    let both = || resident(stack.envoy.pid()) + resident(stack.broker.pid());
-    // Until every queue on the way is full.
-    send(REQUESTS_SENT).await;
-    let before = both();
-    send(REQUESTS_SENT).await;
-    for gauge in ["upstream_rq_active", "upstream_rq_pending_active"] {
-        let held = stack.envoy.stat(&format!("cluster.otel-collector.{gauge}")).await.unwrap();
-        assert!(held <= HELD, "{gauge} is {held}");
-    }
-    let grown = both().saturating_sub(before);
-    // 15,000 spans of a KiB each on the wire, some four of them in memory, would be 60 MiB.
-    assert!(grown < 16 << 20, "{grown} bytes more");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_absent_collector_costs_no_request_and_no_memory() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let nobody = listener.local_addr().unwrap();
-    drop(listener);
-    nothing_suffers(nobody).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_hangs_costs_no_request_and_no_memory() {
-    let collector = Collector::hanging().await.unwrap();
-    nothing_suffers(collector.address()).await;
-    assert!(collector.messages() > 0, "it was asked");
+    let pull = trace_of(&collector, "consumer", "pull", 4).await;
+    let [_, gateway, _, broker] = chain(&pull);
+    assert_eq!(gateway.attribute("ackguard.decision"), None, "{gateway:#?}");
+    // The broker sends its spans in their order: those of the requests before would be here.
+    let of_the_broker = collector.spans().into_iter().filter(|span| span.service == broker.service);
+    assert_eq!(of_the_broker.collect::<Vec<_>>(), std::slice::from_ref(broker));
 }
