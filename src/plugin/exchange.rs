@@ -169,7 +169,9 @@ impl Exchange {
     fn tell(&self, details: Option<&Details>, decision: Decision) {
         if let Some(details) = details {
             self.host.tell(details);
-            self.host.tell_decision(decision);
+            if decision != Decision::Pass {
+                self.host.tell_decision(decision);
+            }
         }
     }
 

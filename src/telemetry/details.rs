@@ -10,7 +10,8 @@ use super::Decision;
 
 /// The name under which the details stand in the request's filter state, behind Envoy's own `wasm.`.
 pub const DETAILS: &str = "ackguard";
-/// The same for the decision alone, by which logs are filtered and spans are found.
+/// The same for a decision other than to pass, by which logs are filtered and spans are found. What passes is most of the
+/// traffic, and is spared a call of the host.
 pub const DECISION: &str = "ackguard.decision";
 
 /// The longest name that is told whole, in bytes: real ones are shorter. Five of them, each byte of which needs six to be

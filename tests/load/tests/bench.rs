@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every figure that the smallest benchmark has, besides what it says of the machine.
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 41] = [
     "control_vs_bare",
     "ack_vs_noop",
     "pull_vs_noop",
@@ -42,6 +42,11 @@ const KEYS: [&str; 36] = [
     "telemetry_log_vs_off",
     "telemetry_off_us",
     "telemetry_failed",
+    "tenants_1000000_vs_10",
+    "tenants_made_up",
+    "tenants_series",
+    "vm_full_bytes",
+    "tenants_failed",
 ];
 
 #[test]
@@ -90,6 +95,8 @@ fn every_row_is_measured_and_no_request_fails() {
             "{exchange}, {way}: {quartiles:?}"
         );
     }
+    // Of five thousand tenants a hundred have series of their own, and the others share one.
+    assert_eq!(result["tenants_series"], 101);
     assert!(result["fit"].is_boolean(), "{}", result["fit"]);
     assert_eq!((&result["reload_served"], &result["reload_refused"]), (&18.into(), &2.into()));
 }

@@ -159,3 +159,40 @@ async fn a_slow_client_is_no_time_out_of_the_broker() {
     }
     assert!(!durations(&envoy).await.contains("code=408;timeout=true"));
 }
+
+/// The expression that docs/access-log.md gives, but for its share of what passes, which goes by the clock.
+#[tokio::test]
+async fn the_documented_filter_logs_what_was_edited_or_refused() {
+    let path = stack::root().join("docs/access-log.md");
+    let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let expression = page.lines().find(|line| line.contains("wasm.ackguard.decision' in filter_state ||"));
+    let expression = expression.expect("an expression").replace("% 100 == 0", "% 100 == 100");
+    let setup = |setup: Setup| {
+        setup.script(answers).bootstrap(|bootstrap| {
+            bootstrap.with(|document| {
+                let filter = &mut http_connection_manager(document, "guarded")["access_log"][0]["filter"];
+                filter["extension_filter"]["typed_config"]["expression"] = expression.clone().into();
+            })
+        })
+    };
+    in_both_modes(setup, async |gateway| {
+        let subscribe = |body: &str| Request::new("POST", "/tmq/v1/groups/g/consumers").body(body);
+        for (request, status) in [
+            (ack(), 200),
+            (subscribe(r#"{"topic":"orders","ackTimeout":0,"deadLetterTopic":"d"}"#), 200),
+            (subscribe(r#"{"topic":"orders","autoAck":true,"deadLetterTopic":"d"}"#), 400),
+        ] {
+            let response = gateway.guarded(&request).await;
+            assert_eq!(response.head.status(), status, "{response:?}");
+            if status == 200 {
+                gateway.upstream.take().await;
+            }
+        }
+        for logged in [r#""decision":"edit""#, r#""decision":"reject""#] {
+            gateway.envoy.log_contains(logged).await.unwrap_or_else(|error| panic!("{error}"));
+        }
+        // Of three requests in their order, the last one's line is there.
+        assert!(!gateway.envoy.log().contains(r#""operation":"ack""#), "{}", gateway.envoy.log());
+    })
+    .await;
+}

@@ -7,13 +7,16 @@ use hyper::{Method, Request};
 use crate::measure::{BATCH_GROUP, LARGE_GROUP};
 use crate::steady::Numbered;
 
+/// Who sends it.
+const TENANT: &str = "bench";
+
 /// Headers as a client sends them, besides those that HTTP itself adds.
 const HEADERS: [(&str, &str); 8] = [
     ("host", "queue.test"),
     ("user-agent", "tmq-client/2.8 (linux; x86_64)"),
     ("accept", "application/json"),
     ("content-type", "application/json"),
-    ("x-dingtalk-mq-appkey", "bench"),
+    ("x-dingtalk-mq-appkey", TENANT),
     ("x-dingtalk-mq-date", "1700000000000"),
     ("x-dingtalk-mq-signature", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     ("x-dingtalk-mq-version", "2.8"),
@@ -62,10 +65,7 @@ impl Exchange {
                 post("/tmq/v1/groups/g/consumers/c1:ack", padded(r#"{"receipts":["1-42-7f3a5c","1-43-99b0d1""#, "]}"))
             },
             Self::Pull => |_| post("/tmq/v1/groups/g/consumers/c1:pull", r#"{"maxMessages":16,"waitMs":0}"#),
-            Self::Subscribe => |_| {
-                let body = r#"{"topic":"orders","ackTimeout":0,"maxReconsumeTimes":3,"autoAck":false,"deadLetterTopic":"orders.dlq","clientId":"c1"}"#;
-                post("/tmq/v1/groups/g/consumers", body)
-            },
+            Self::Subscribe => |_| subscribe_of(TENANT),
             Self::Publish => |_| {
                 post("/tmq/v1/topics/orders/messages", padded(r#"{"messages":[{"key":"k","body":"0123456789""#, "}]}"))
             },
@@ -75,6 +75,19 @@ impl Exchange {
             Self::Refused => |_| post("/tmq/v1/topics/orders/messages", Bytes::new()),
         }
     }
+}
+
+/// A subscribe of a tenant's whose ack timeout of 0 is clamped.
+pub(super) fn subscribe_of(tenant: &str) -> Request<Full<Bytes>> {
+    let body = concat!(
+        r#"{"topic":"orders","ackTimeout":0,"maxReconsumeTimes":3,"autoAck":false,"#,
+        r#""deadLetterTopic":"orders.dlq","clientId":"c1"}"#
+    );
+    let mut request = post("/tmq/v1/groups/g/consumers", body);
+    if let Ok(tenant) = tenant.parse() {
+        request.headers_mut().insert("x-dingtalk-mq-appkey", tenant);
+    }
+    request
 }
 
 fn pull_of(group: &str) -> String {

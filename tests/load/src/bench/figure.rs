@@ -5,6 +5,8 @@ use std::fmt;
 use super::quantiles::Spread;
 use crate::steady::Summary;
 
+const MIB: f64 = 1_048_576.0;
+
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -114,6 +116,19 @@ impl Figure {
     }
 }
 
+impl Goal {
+    /// The same in what a reader counts in: bytes in MiB.
+    pub(super) fn of(self, unit: Unit) -> Self {
+        let shown = |bound: f64| if unit == Unit::Bytes { bound / MIB } else { bound };
+        match self {
+            Self::AtMost(bound) => Self::AtMost(shown(bound)),
+            Self::Below(bound) => Self::Below(shown(bound)),
+            Self::AtLeast(bound) => Self::AtLeast(shown(bound)),
+            Self::Within(least, most) => Self::Within(shown(least), shown(most)),
+        }
+    }
+}
+
 impl Outcome {
     /// `figures`, and what went wrong while they were measured.
     #[must_use]
@@ -157,7 +172,7 @@ impl fmt::Display for Figure {
             Unit::Micros => write!(out, "{:.1} µs", self.value),
             Unit::Ratio => write!(out, "{:.2}", self.value),
             Unit::Count => write!(out, "{:.0}", self.value),
-            Unit::Bytes => write!(out, "{:.1} MiB", self.value / f64::from(1 << 20)),
+            Unit::Bytes => write!(out, "{:.1} MiB", self.value / MIB),
         }
     }
 }

@@ -40,12 +40,14 @@ pub struct Options {
     pub round: Duration,
     /// How long a turn takes, where dozens do.
     pub turn: Duration,
+    /// Tenants that a client makes up.
+    pub tenants: u64,
     /// Pairs of new modules, one of AckGuard's and one of the no-op filter's.
     pub swaps: u32,
 }
 
 impl Default for Options {
-    /// What the figures of the documentation were measured with: some four minutes.
+    /// What the figures of the documentation were measured with: some nine minutes.
     fn default() -> Self {
         Self {
             reloads: 1_000,
@@ -53,6 +55,7 @@ impl Default for Options {
             rounds: 15,
             round: Duration::from_secs(1),
             turn: Duration::from_millis(100),
+            tenants: 1_000_000,
             swaps: 15,
         }
     }

@@ -13,7 +13,7 @@ pub fn table(outcome: &Outcome, machine: &Machine) -> String {
     let mut table = Builder::new();
     table.push_record(["", "measured", "quartiles", "goal", "", "key"]);
     for figure in &outcome.figures {
-        let goal = figure.goal.map(|goal| goal.to_string()).unwrap_or_default();
+        let goal = figure.goal.map(|goal| goal.of(figure.unit).to_string()).unwrap_or_default();
         let met = match figure.is_met() {
             Some(true) => "met",
             Some(false) => "missed",

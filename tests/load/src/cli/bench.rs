@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// How long a turn takes where the costs of all exchanges are compared.
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
     turn: Duration,
+    /// Tenants to make up.
+    #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]
+    tenants: u64,
     /// Pairs of new modules, AckGuard's and the no-op filter's.
     #[arg(long, default_value_t = Options::default().swaps, value_parser = clap::value_parser!(u32).range(1..))]
     swaps: u32,
@@ -71,6 +74,7 @@ impl Args {
             rounds: self.rounds,
             round: self.round,
             turn: self.turn,
+            tenants: self.tenants,
             swaps: self.swaps,
         }
     }

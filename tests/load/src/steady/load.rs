@@ -106,6 +106,12 @@ impl Load {
         until("an answer on every connection", async || fresh().then_some(())).await
     }
 
+    /// How many requests were answered as they must be so far.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.record.answers().into_iter().sum()
+    }
+
     /// How many requests went wrong so far, and the first of them.
     #[must_use]
     pub fn faults(&self) -> (u64, Vec<Fault>) {

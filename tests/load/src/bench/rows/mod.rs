@@ -7,6 +7,7 @@ mod reload_large;
 mod rules;
 mod swap;
 mod telemetry;
+mod tenants;
 
 use super::{Options, Outcome};
 use crate::measure::{MeasureError, Processors, Progress, on_processor};
@@ -28,12 +29,22 @@ pub enum Row {
     Swap,
     /// What metrics, access log and traces cost.
     Telemetry,
+    /// What a million made-up tenants cost, in CPU, memory and series.
+    Tenants,
 }
 
 impl Row {
     /// Every row, in the order of the table.
-    pub const ALL: [Self; 7] =
-        [Self::Cost, Self::Limit, Self::Reload, Self::ReloadLarge, Self::Rules, Self::Swap, Self::Telemetry];
+    pub const ALL: [Self; 8] = [
+        Self::Cost,
+        Self::Limit,
+        Self::Reload,
+        Self::ReloadLarge,
+        Self::Rules,
+        Self::Swap,
+        Self::Telemetry,
+        Self::Tenants,
+    ];
 
     /// Measures it and shows how far it is.
     ///
@@ -57,6 +68,10 @@ impl Row {
             Self::Telemetry => {
                 apart(async move || shown("telemetry", rounds, async |p| telemetry::measure(&options, p).await).await)
                     .await
+            }
+            Self::Tenants => {
+                let steps = tenants::steps(&options);
+                apart(async move || shown("tenants", steps, async |p| tenants::measure(&options, p).await).await).await
             }
             Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
         }
