@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every figure that the smallest benchmark has, besides what it says of the machine.
-const KEYS: [&str; 41] = [
+const KEYS: [&str; 47] = [
     "control_vs_bare",
     "ack_vs_noop",
     "pull_vs_noop",
@@ -16,6 +16,12 @@ const KEYS: [&str; 41] = [
     "refused_vs_local_ratelimit",
     "pull_1mib_vs_bare",
     "cost_failed",
+    "throughput_vs_bare",
+    "throughput_per_s",
+    "throughput_failed",
+    "wasm_bytes",
+    "vm_idle_bytes",
+    "vm_idle_noop_bytes",
     "limit_max_share",
     "limit_min_share",
     "reload_p99_ms",
@@ -97,6 +103,8 @@ fn every_row_is_measured_and_no_request_fails() {
     }
     // Of five thousand tenants a hundred have series of their own, and the others share one.
     assert_eq!(result["tenants_series"], 101);
+    let chart = std::fs::read_to_string(folder.path().join("costs.svg")).unwrap();
+    assert!(chart.starts_with("<svg") && chart.contains("pull_16kib"), "{chart}");
     assert!(result["fit"].is_boolean(), "{}", result["fit"]);
     assert_eq!((&result["reload_served"], &result["reload_refused"]), (&18.into(), &2.into()));
 }

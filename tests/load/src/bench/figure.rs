@@ -5,7 +5,8 @@ use std::fmt;
 use super::quantiles::Spread;
 use crate::steady::Summary;
 
-const MIB: f64 = 1_048_576.0;
+const KIB: f64 = 1_024.0;
+const MIB: f64 = KIB * KIB;
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +19,10 @@ pub enum Unit {
     Ratio,
     /// Requests, renames.
     Count,
-    /// Bytes of memory.
-    Bytes,
+    /// Bytes, shown as KiB.
+    KibiBytes,
+    /// Bytes, shown as MiB.
+    MebiBytes,
 }
 
 /// What a figure is to be.
@@ -117,9 +120,13 @@ impl Figure {
 }
 
 impl Goal {
-    /// The same in what a reader counts in: bytes in MiB.
+    /// The same in what a reader counts in.
     pub(super) fn of(self, unit: Unit) -> Self {
-        let shown = |bound: f64| if unit == Unit::Bytes { bound / MIB } else { bound };
+        let shown = |bound: f64| match unit {
+            Unit::KibiBytes => bound / KIB,
+            Unit::MebiBytes => bound / MIB,
+            _ => bound,
+        };
         match self {
             Self::AtMost(bound) => Self::AtMost(shown(bound)),
             Self::Below(bound) => Self::Below(shown(bound)),
@@ -172,7 +179,8 @@ impl fmt::Display for Figure {
             Unit::Micros => write!(out, "{:.1} µs", self.value),
             Unit::Ratio => write!(out, "{:.2}", self.value),
             Unit::Count => write!(out, "{:.0}", self.value),
-            Unit::Bytes => write!(out, "{:.1} MiB", self.value / MIB),
+            Unit::KibiBytes => write!(out, "{:.0} KiB", self.value / KIB),
+            Unit::MebiBytes => write!(out, "{:.1} MiB", self.value / MIB),
         }
     }
 }

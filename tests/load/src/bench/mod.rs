@@ -6,9 +6,10 @@
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
 //!   - `rounds`, sites that are measured in turns, so that what the machine does meanwhile meets all of them.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
-//! - [`table()`] shows what came of all, [`write()`] keeps it.
+//! - [`table()`] shows what came of all, [`chart()`](chart()) draws the costs, [`write()`] keeps both.
 
 mod changes;
+mod chart;
 mod exchange;
 mod figure;
 mod policy;
@@ -21,6 +22,7 @@ mod way;
 
 use std::time::Duration;
 
+pub use chart::{ChartError, chart};
 pub use figure::{Cost, Figure, Goal, Outcome, Unit};
 pub use quantiles::Spread;
 pub use result::write;

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Number, Value, json};
 
-use super::{Cost, Outcome};
+use super::{Cost, Outcome, chart};
 use crate::measure::{Machine, MeasureError};
 
 /// The name of the file.
 const RESULT: &str = "result.json";
 
-/// Writes `result.json` into `directory`, which is made where it is missing, and returns its path.
+/// The name of the picture of the costs.
+const CHART: &str = "costs.svg";
+
+/// Writes `result.json` into `directory`, which is made where it is missing, and returns its path; beside it, where costs were
+/// measured, `costs.svg`.
 ///
 /// # Errors
 /// Where the file system says no.
@@ -20,6 +24,9 @@ pub fn write(directory: &Path, outcome: &Outcome, machine: &Machine) -> Result<P
     let system = |source| MeasureError::System { what: path.display().to_string(), source };
     fs::create_dir_all(directory).map_err(system)?;
     fs::write(&path, format!("{:#}\n", json(outcome, machine))).map_err(system)?;
+    if !outcome.costs.is_empty() {
+        fs::write(directory.join(CHART), chart(&outcome.costs)?).map_err(system)?;
+    }
     Ok(path)
 }
 

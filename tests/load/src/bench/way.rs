@@ -21,8 +21,8 @@ pub(super) enum Filter {
     AckGuard(fn(&mut Value)),
 }
 
-/// The shipped configuration with `ways` for its listeners besides, by their names. Their virtual machines have nothing in
-/// common, and no access log is written: it is measured where telemetry is.
+/// The shipped configuration with `ways` for its listeners besides, by their names, and AckGuard at none else. Their virtual
+/// machines have nothing in common, and no access log is written: it is measured where telemetry is.
 pub(super) fn listeners(ways: Vec<(&'static str, Filter)>) -> Result<Bootstrap, BootstrapError> {
     let shipped = Bootstrap::load("static.yaml")?.host_mode(HostMode::Held);
     Ok(shipped.with(|document| {
@@ -43,6 +43,10 @@ pub(super) fn listeners(ways: Vec<(&'static str, Filter)>) -> Result<Bootstrap, 
             if let Some(filter) = filter.configuration(name, &guard) {
                 filters.insert(0, filter);
             }
+        }
+        // A virtual machine of its own, which would be measured as everybody's.
+        if let Some(filters) = http_connection_manager(document, LISTENER)["http_filters"].as_array_mut() {
+            filters.retain(|filter| filter["name"] != ACKGUARD);
         }
     }))
 }

@@ -55,6 +55,9 @@ pub enum MeasureError {
         #[source]
         source: std::io::Error,
     },
+    /// What was measured could not be drawn.
+    #[error(transparent)]
+    Chart(#[from] crate::bench::ChartError),
     /// A request on which a figure rests went wrong.
     #[error("a request went wrong: {0}")]
     Request(Fault),

@@ -64,7 +64,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
         sides.push(side(&site, *exchange, way).await?);
     }
     let rounds = rounds::measure(sides, options.rounds, options.turn, progress).await?;
-    Ok(Measured { cells, rounds }.outcome()?)
+    Measured { cells, rounds }.outcome()
 }
 
 fn ways() -> Vec<(&'static str, Filter)> {

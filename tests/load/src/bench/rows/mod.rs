@@ -2,12 +2,14 @@
 
 mod cost;
 mod limit;
+mod memory;
 mod reload;
 mod reload_large;
 mod rules;
 mod swap;
 mod telemetry;
 mod tenants;
+mod throughput;
 
 use super::{Options, Outcome};
 use crate::measure::{MeasureError, Processors, Progress, on_processor};
@@ -19,6 +21,8 @@ pub enum Row {
     Cost,
     /// How exactly a limit holds.
     Limit,
+    /// What the module weighs, and what an idle Envoy holds for it.
+    Memory,
     /// A policy that is changed under load.
     Reload,
     /// The same with ten thousand rules.
@@ -31,19 +35,23 @@ pub enum Row {
     Telemetry,
     /// What a million made-up tenants cost, in CPU, memory and series.
     Tenants,
+    /// How many messages get through to a real broker.
+    Throughput,
 }
 
 impl Row {
     /// Every row, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Cost,
-        Self::Limit,
-        Self::Reload,
-        Self::ReloadLarge,
-        Self::Rules,
-        Self::Swap,
+        Self::Throughput,
         Self::Telemetry,
         Self::Tenants,
+        Self::Memory,
+        Self::Limit,
+        Self::Rules,
+        Self::Reload,
+        Self::ReloadLarge,
+        Self::Swap,
     ];
 
     /// Measures it and shows how far it is.
@@ -57,6 +65,8 @@ impl Row {
             Self::Cost => {
                 apart(async move || shown("cost", rounds, async |p| cost::measure(&options, p).await).await).await
             }
+            Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
+            Self::Throughput => shown("throughput", rounds, async |p| throughput::measure(&options, p).await).await,
             // It shows its own progress.
             Self::Limit => limit::measure(&options).await,
             Self::Reload => shown("reload", options.reloads, async |p| reload::measure(&options, p).await).await,

@@ -72,7 +72,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
         Figure::new("tenants_made_up", "· tenants", MADE_UP.load(Ordering::Relaxed) as f64, Unit::Count),
         Figure::new("tenants_series", "· series that name a tenant", series as f64, Unit::Count)
             .goal(Goal::AtMost(SERIES)),
-        Figure::new("vm_full_bytes", "· memory that Envoy holds more", grown as f64, Unit::Bytes)
+        Figure::new("vm_full_bytes", "· memory that Envoy holds more", grown as f64, Unit::MebiBytes)
             .goal(Goal::AtMost(MEMORY)),
         Figure::failed("tenants_failed", rounds.load.failed),
     ];
