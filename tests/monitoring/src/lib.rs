@@ -3,7 +3,7 @@
 //!
 //! [`Rules`] are the alerts and recording rules, [`Dashboard`] the panels; [`promql`] finds the metrics that an expression
 //! asks for, and [`Runbooks`] has the paragraphs of `docs/alerts.md`; [`documented_metrics`] are those
-//! that there are. [`promtool`] is Prometheus's own reader of all of it.
+//! that there are. [`promtool()`] is Prometheus's own reader of all of it.
 
 mod dashboard;
 mod metrics;
