@@ -75,6 +75,8 @@ fn every_row_is_measured_and_no_request_fails() {
         "20ms",
         "--swaps",
         "1",
+        "--tenants",
+        "5000",
     ];
     let output = Command::new(env!("CARGO_BIN_EXE_tmq-load"))
         .args(["bench", "--out"])
