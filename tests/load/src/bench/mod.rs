@@ -49,7 +49,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// What the figures of the documentation were measured with: some nine minutes.
+    /// What the figures of the documentation were measured with, but for fewer rounds of some.
     fn default() -> Self {
         Self {
             reloads: 1_000,
