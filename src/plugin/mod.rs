@@ -7,6 +7,8 @@
 //! asked of Envoy.
 
 mod ack;
+#[cfg(target_family = "wasm")]
+mod allocator;
 mod answer;
 mod brought;
 mod census;
