@@ -48,7 +48,7 @@ installed || { [ ! -d target/tools/debian-rust ] && add_by_rustup; } || use_debi
 # Panic messages hold source paths: without the machine's own folders in them the module is the same wherever it is built.
 remap=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$root=/ackguard")
 env ${toolchain[@]+"${toolchain[@]}"} cargo build --profile wasm --target "$target" --package "$package" --lib --no-default-features \
-    ${std[@]+"${std[@]}"} --config "target.$target.rustflags=['${remap[0]}', '${remap[1]}']"
+    ${std[@]+"${std[@]}"} --config "target.$target.rustflags=['${remap[0]}', '${remap[1]}', '-Ctarget-feature=+simd128']"
 
 module=target/$package.wasm
 mkdir -p target

@@ -193,7 +193,7 @@ impl Stream {
             }
             _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => {}
             State::ValueOrEnd if *byte == b']' => self.close(found),
-            State::Value | State::ValueOrEnd => return self.begin(*byte, after, found),
+            State::Value | State::ValueOrEnd => return self.begin(rest, found),
             State::KeyOrEnd if *byte == b'}' => self.close(found),
             State::Key | State::KeyOrEnd if *byte == b'"' => {
                 let compared = match self.open.depth() {
@@ -225,13 +225,9 @@ impl Stream {
         Ok(after)
     }
 
-    /// Begins a value by its first byte; returns what is left of what comes after it.
-    fn begin<'r>(
-        &mut self,
-        byte: u8,
-        after: &'r [u8],
-        found: &mut impl FnMut(Event<'_>),
-    ) -> Result<&'r [u8], &'static str> {
+    /// Begins the value that `value` begins with; returns what is left of what comes after its beginning.
+    fn begin<'r>(&mut self, value: &'r [u8], found: &mut impl FnMut(Event<'_>)) -> Result<&'r [u8], &'static str> {
+        let Some((&byte, after)) = value.split_first() else { return Ok(value) };
         let wanted = self.wanted();
         if byte == b'"'
             && let Some((text, after)) = whole_text(after)
@@ -244,6 +240,16 @@ impl Stream {
                 if let Ok(text) = core::str::from_utf8(text) {
                     found(Event::Found(place, Scalar::Text(text)));
                 }
+            }
+            return Ok(after);
+        }
+        if let Some((number, after)) = whole_integer(value) {
+            self.state = State::Next;
+            if let (Some(place), Ok(number)) = (wanted, core::str::from_utf8(number)) {
+                if number.len() > MAX_VALUE {
+                    return Err("a shorter value");
+                }
+                found(Event::Found(place, Scalar::Number(number)));
             }
             return Ok(after);
         }
@@ -404,6 +410,16 @@ impl Stream {
 fn whole_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (text, rest) = bytes.split_at_checked(text::plain(bytes))?;
     rest.strip_prefix(b"\"").map(|after| (text, after))
+}
+
+/// The integer that `bytes` begin with, and what comes after it, where all of it is here.
+fn whole_integer(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if !matches!(bytes.first(), Some(b'1'..=b'9')) {
+        return None;
+    }
+    let (digits, after) = bytes.split_at_checked(bytes.iter().position(|byte| !byte.is_ascii_digit())?)?;
+    // What has a fraction or an exponent is read step by step.
+    (!matches!(after.first(), Some(b'.' | b'e' | b'E'))).then_some((digits, after))
 }
 
 impl Escape {
