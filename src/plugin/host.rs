@@ -7,13 +7,13 @@
 //! `imports.txt` lists every call of the host with its use; the build takes all others out of the module.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
 
+use crate::hash::HashMap;
 use crate::http::Reply;
 use crate::shared_memory::SharedMemory;
 use crate::telemetry::{
@@ -28,9 +28,9 @@ thread_local! {
     /// What this virtual machine may still log of shadow mode.
     static SHADOW_LINES: RefCell<LogBudget> = RefCell::new(LogBudget::default());
     /// The ids of the metrics that this virtual machine has defined; they outlive a policy.
-    static COUNTERS: RefCell<HashMap<Counter, u32>> = RefCell::new(HashMap::new());
-    static GAUGES: RefCell<HashMap<Gauge, u32>> = RefCell::new(HashMap::new());
-    static DURATIONS: RefCell<HashMap<Took, u32>> = RefCell::new(HashMap::new());
+    static COUNTERS: RefCell<HashMap<Counter, u32>> = RefCell::new(HashMap::default());
+    static GAUGES: RefCell<HashMap<Gauge, u32>> = RefCell::new(HashMap::default());
+    static DURATIONS: RefCell<HashMap<Took, u32>> = RefCell::new(HashMap::default());
     /// The values of labels that have series of their own.
     static LABELS: RefCell<Labels> = RefCell::new(Labels::default());
 }
@@ -60,6 +60,11 @@ impl Host {
     /// All headers of the request, pseudo-headers included.
     pub(super) fn request_headers(self) -> Vec<(String, Vec<u8>)> {
         hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+    }
+
+    /// The first value of a request header.
+    pub(super) fn request_header(self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
     }
 
     /// Removes every value of a request header.

@@ -57,35 +57,36 @@ impl Target {
                 return None;
             }
         }
-        let collection = percent_decode(segments.next()?);
-        let name = percent_decode(segments.next()?);
-        if name.is_empty() {
+        let mut segment = || segments.next().map(percent_decode);
+        let (collection, name) = (segment()?, segment()?);
+        let (under, item) = (segment(), segment());
+        if name.is_empty() || segment().is_some() {
             return None;
         }
-        let tail: Vec<_> = segments.map(percent_decode).collect();
-        let tail: Vec<&str> = tail.iter().map(|segment| segment.as_ref()).collect();
-        let name = name.into_owned();
-        let member = |consumer: &str| ConsumerName { group: name.clone(), consumer: consumer.to_owned() };
-        match (method.to_ascii_uppercase().as_slice(), collection.as_ref(), tail.as_slice()) {
-            (b"PUT", "topics", []) => Some(Target::CreateTopic(name)),
-            (b"POST", "topics", ["messages"]) => Some(Target::Publish(name)),
-            (b"GET", "topics", ["route"]) => Some(Target::TopicRoute(name)),
-            (b"POST", "transactions", []) => match name.rsplit_once(':')?.1 {
+        let is = |expected: &str| method.eq_ignore_ascii_case(expected.as_bytes());
+        match (collection.as_ref(), under.as_deref(), item.as_deref()) {
+            ("topics", None, None) if is("PUT") => Some(Target::CreateTopic(name.into_owned())),
+            ("topics", Some("messages"), None) if is("POST") => Some(Target::Publish(name.into_owned())),
+            ("topics", Some("route"), None) if is("GET") => Some(Target::TopicRoute(name.into_owned())),
+            ("transactions", None, None) if is("POST") => match name.rsplit_once(':')?.1 {
                 "commit" | "rollback" => Some(Target::EndTransaction),
                 _ => None,
             },
-            (b"POST", "groups", ["consumers"]) => Some(Target::Subscribe(name)),
-            (b"GET", "groups", ["consumers", consumer]) => Some(Target::Describe(member(consumer))),
-            (b"POST", "groups", ["consumers", call]) => {
+            ("groups", Some("consumers"), None) if is("POST") => Some(Target::Subscribe(name.into_owned())),
+            ("groups", Some("consumers"), Some(consumer)) if is("GET") => {
+                Some(Target::Describe(ConsumerName { group: name.into_owned(), consumer: consumer.to_owned() }))
+            }
+            ("groups", Some("consumers"), Some(call)) if is("POST") => {
                 let (consumer, verb) = call.rsplit_once(':')?;
-                match verb {
-                    "start" | "pause" | "resume" | "stop" | "close" => Some(Target::Lifecycle(member(consumer))),
-                    "pull" => Some(Target::Pull(member(consumer))),
-                    "ack" => Some(Target::Ack(member(consumer))),
-                    "reject" => Some(Target::Reject(member(consumer))),
-                    "heartbeat" => Some(Target::Heartbeat(member(consumer))),
-                    _ => None,
-                }
+                let target = match verb {
+                    "start" | "pause" | "resume" | "stop" | "close" => Target::Lifecycle,
+                    "pull" => Target::Pull,
+                    "ack" => Target::Ack,
+                    "reject" => Target::Reject,
+                    "heartbeat" => Target::Heartbeat,
+                    _ => return None,
+                };
+                Some(target(ConsumerName { group: name.into_owned(), consumer: consumer.to_owned() }))
             }
             _ => None,
         }
