@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# wasm.sh [PACKAGE IMPORTS]: builds a package of the workspace into target/PACKAGE.wasm with no other imports than those
-# that the file IMPORTS lists; without arguments, the filter. It takes the first of three toolchains that is to be had:
+# wasm.sh [PACKAGE IMPORTS [EXPORTS]]: builds a package of the workspace into target/PACKAGE.wasm with no other imports and
+# exports than those that the files list, or with all exports; without arguments, the filter. It takes the first of three
+# toolchains that is to be had:
 #   1. the wasm target that is installed beside rustc,
 #   2. the one that `rustup target add` brings,
 #   3. Debian's compiler and its sources of std (debian-rust.sh), where rustup cannot reach its server.
@@ -11,7 +12,8 @@ source "$root/.make/report.sh"
 cd "$root"
 
 package=${1:-ackguard}
-imports=${2:-src/plugin/imports.txt}
+lists=("${@:2}")
+[ $# -gt 0 ] || lists=(src/plugin/imports.txt src/plugin/exports.txt)
 target=wasm32-unknown-unknown
 # An unreachable server must not hold up the build: the target is 20 MB, minutes only on a line too slow to build on.
 rustup_seconds=120
@@ -54,7 +56,8 @@ module=target/$package.wasm
 mkdir -p target
 fresh=$(mktemp "target/.$package.wasm.XXXXXX")
 trap 'rm -f "$fresh"' EXIT
-cargo run --quiet --package wasm-imports -- "$imports" "${CARGO_TARGET_DIR:-target}/$target/wasm/$package.wasm" "$fresh"
+cargo run --quiet --package wasm-interface -- \
+    "${CARGO_TARGET_DIR:-target}/$target/wasm/$package.wasm" "$fresh" "${lists[@]}"
 if ! cmp -s "$fresh" "$module"; then
     # Moved into place, since an Envoy that watches the folder must never see half a module.
     chmod 644 "$fresh"

@@ -4,7 +4,7 @@
 //! dialect and policy; [`answer`] reads the broker's answer, and gives what it tells to [`subscription`], [`ack`],
 //! [`in_flight`] and [`brought`]; [`limits`] holds the tokens that the worker has borrowed, [`fleet`] asks the service that
 //! counts for many Envoys; [`census`] sets the gauges that tell of the whole Envoy; [`host`] is the short list of what is
-//! asked of Envoy.
+//! asked of Envoy. `exports.txt` lists what Envoy calls; the build takes all else that the SDK exports out of the module.
 
 mod ack;
 #[cfg(target_family = "wasm")]

@@ -93,7 +93,6 @@ impl Plugin {
         let size = size(&policy);
         self.call::<_, ()>(ROOT, "_initialize", ());
         self.call::<_, ()>(ROOT, "proxy_on_context_create", (ROOT, 0_u32));
-        assert_eq!(self.call::<_, u32>(ROOT, "proxy_on_vm_start", (ROOT, 0_u32)), 1, "the start of the VM");
         self.host().configuration = Some(policy);
         let is_accepted = self.call::<_, u32>(ROOT, "proxy_on_configure", (ROOT, size)) == 1;
         self.host().configuration = None;
@@ -122,8 +121,6 @@ impl Plugin {
                 self.response(id, reply.headers, &[reply.body])
             }
         };
-        // The access log is written before the filters are told that the exchange is over.
-        self.call::<_, ()>(id, "proxy_on_log", id);
         assert_eq!(self.call::<_, u32>(id, "proxy_on_done", id), 1, "the exchange is done");
         self.call::<_, ()>(id, "proxy_on_delete", id);
         let host = self.host();
