@@ -305,7 +305,7 @@ impl Exchange {
     }
 
     /// The exchange is over, whole or not.
-    pub(super) fn on_done(&mut self) {
+    pub(super) fn over(&mut self) {
         if let Some(answer) = self.answer.take() {
             answer.break_off();
         }

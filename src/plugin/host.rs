@@ -62,11 +62,6 @@ impl Host {
         hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
     }
 
-    /// The first value of a request header.
-    pub(super) fn request_header(self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
-    }
-
     /// Removes every value of a request header.
     pub(super) fn remove_request_header(self, name: &str) {
         // The host refuses no removal: a header that is absent is removed already.

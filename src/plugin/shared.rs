@@ -11,12 +11,15 @@ use super::exchange::Exchange;
 /// An exchange that two can reach: the host calls one of them at a time, and no call of the host comes within another.
 pub(super) struct Shared(pub(super) Rc<RefCell<Exchange>>);
 
-impl Context for Shared {
-    fn on_done(&mut self) -> bool {
-        self.0.borrow_mut().on_done();
-        true
+/// The host tells of an exchange's end twice, when it is done and when its context goes. One of them is enough, and each is
+/// a way into the virtual machine that every request pays for.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.0.borrow_mut().over();
     }
+}
 
+impl Context for Shared {
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         self.0.borrow_mut().on_grpc_call_response(token, status, size);
     }

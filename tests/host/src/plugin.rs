@@ -121,7 +121,6 @@ impl Plugin {
                 self.response(id, reply.headers, &[reply.body])
             }
         };
-        assert_eq!(self.call::<_, u32>(id, "proxy_on_done", id), 1, "the exchange is done");
         self.call::<_, ()>(id, "proxy_on_delete", id);
         let host = self.host();
         let stream = host.streams.remove(&id).unwrap_or_default();
