@@ -42,7 +42,7 @@ pub(super) struct Answer {
     brought: Option<Brought>,
     has_begun: bool,
     /// None where nobody asks what it says, or where it could not be read any further.
-    reader: Option<AnswerReader>,
+    reader: Option<Box<AnswerReader>>,
     /// How many bytes of its body have come.
     come: usize,
     /// How many of them are read.
@@ -71,12 +71,12 @@ impl Answer {
         policy: &Policy,
         (dialect, kind): (Dialect, Kind),
         lessons: Lessons,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         let Lessons { details, subscription, ack, in_flight, brought } = lessons;
         let is_told = policy.telemetry == Telemetry::Full;
         let is_timed = is_told || ack.is_some();
         let is_asked = is_timed || subscription.is_some() || in_flight.is_some() || brought.is_some();
-        is_asked.then_some(Answer {
+        is_asked.then(|| Box::new(Answer {
             host,
             dialect,
             kind,
@@ -91,7 +91,7 @@ impl Answer {
             reader: None,
             come: 0,
             most: 0,
-        })
+        }))
     }
 
     /// Takes the head of the answer.
@@ -110,7 +110,7 @@ impl Answer {
                 () if is_told => READ_FOR_METRICS,
                 () => 0,
             };
-            self.reader = (self.most > 0).then(|| self.dialect.answer_reader());
+            self.reader = (self.most > 0).then(|| Box::new(self.dialect.answer_reader()));
         } else {
             self.subscription = None;
             if let Some(ack) = self.ack.take() {
@@ -233,8 +233,8 @@ impl Answer {
 
     fn close(mut self, tally: Tally) {
         self.tell(tally);
-        if let Some(details) = self.details.take().filter(Details::has_receipts) {
-            self.host.tell(&details);
+        if let Some(mut details) = self.details.take().filter(Details::has_receipts) {
+            self.host.tell(&mut details);
         }
         if let Some(mut brought) = self.brought.take() {
             brought.found(tally.delivered);

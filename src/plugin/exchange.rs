@@ -47,7 +47,7 @@ pub(super) struct Exchange {
     part: Part,
     stage: Stage,
     /// The broker's answer, once the request has gone on.
-    answer: Option<Answer>,
+    answer: Option<Box<Answer>>,
     /// What the fleet's service tells the client.
     headers: Vec<Header>,
 }
@@ -56,7 +56,7 @@ enum Stage {
     /// Everything passes as it comes.
     Passing,
     /// The body is on its way in, `size` bytes so far.
-    Collecting { request: Collected, size: usize },
+    Collecting { request: Box<Collected>, size: usize },
     /// The fleet's rate limit service is asked.
     Asking(Box<Waiting>),
     /// The request went on edited; the response will say so.
@@ -130,7 +130,7 @@ impl Exchange {
                 Action::Continue
             }
         };
-        self.stage = Stage::Collecting { request, size: 0 };
+        self.stage = Stage::Collecting { request: Box::new(request), size: 0 };
         action
     }
 
@@ -138,13 +138,13 @@ impl Exchange {
     fn pass(&mut self, policy: &Policy, dialect: Dialect, route: Option<&Route>, tenant: &Tenant) {
         let (operation, decision) = (route.map(|route| route.kind), Decision::Pass);
         self.host.count(Counter::Requests { dialect, operation, decision });
-        let details = (policy.telemetry == Telemetry::Full).then(|| {
+        let mut details = (policy.telemetry == Telemetry::Full).then(|| {
             let details = Details::of(dialect, operation, decision).with("tenant", Some(&tenant.0));
             let topic = route.and_then(|route| route.topic.as_ref()).map(|topic| topic.0.as_str());
             let group = route.and_then(|route| route.group.as_ref()).map(|group| group.0.as_str());
             details.with("group", group).with("topic", topic).with("policy", Some(&policy.current.version))
         });
-        self.tell(details.as_ref(), decision);
+        self.tell(details.as_mut(), decision);
         let Some(route) = route else { return };
         let place = self.place(policy, tenant, route);
         let in_flight =
@@ -166,7 +166,7 @@ impl Exchange {
     }
 
     /// Tells access logs and spans of the request, where the policy has it so.
-    fn tell(&self, details: Option<&Details>, decision: Decision) {
+    fn tell(&self, details: Option<&mut Details>, decision: Decision) {
         if let Some(details) = details {
             self.host.tell(details);
             if decision != Decision::Pass {
@@ -226,8 +226,8 @@ impl Exchange {
             self.host.count(Counter::TenantViolations { tenant: guarded.tenant.0.as_str().into() });
         }
         self.host.log_shadow(&judgement.log());
-        let details = (policy.telemetry == Telemetry::Full).then(|| judgement.details(policy, guarded));
-        self.tell(details.as_ref(), judgement.decision());
+        let mut details = (policy.telemetry == Telemetry::Full).then(|| judgement.details(policy, guarded));
+        self.tell(details.as_mut(), judgement.decision());
         let told = || judgement.ruling.as_ref().and_then(|ruling| ruling.told.clone()).unwrap_or_default();
         match judgement.effect() {
             Effect::Pass => {}
@@ -281,11 +281,11 @@ impl Exchange {
             return Action::Continue;
         };
         if size > body::MAX_BODY {
-            return self.decide(&policy, request, Err(body::too_large(size)));
+            return self.decide(&policy, *request, Err(body::too_large(size)));
         }
         match self.held_body(size) {
-            Ok(body) => self.decide(&policy, request, Ok(&body)),
-            Err(fault) => self.decide(&policy, request, Err(fault)),
+            Ok(body) => self.decide(&policy, *request, Ok(&body)),
+            Err(fault) => self.decide(&policy, *request, Err(fault)),
         }
     }
 

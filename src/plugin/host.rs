@@ -139,8 +139,8 @@ impl Host {
     }
 
     /// Tells access logs and spans of the request.
-    pub(super) fn tell(self, details: &Details) {
-        let _ = hostcalls::set_property(vec![DETAILS], Some(details.text().as_bytes()));
+    pub(super) fn tell(self, details: &mut Details) {
+        let _ = details.told(|text| hostcalls::set_property(vec![DETAILS], Some(text.as_bytes())));
     }
 
     /// Tells access logs and spans what was decided on the request.

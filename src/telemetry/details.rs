@@ -72,23 +72,25 @@ impl Details {
         self.messages > 0
     }
 
-    /// The object: at most 4 KiB.
-    pub fn text(&self) -> String {
-        // A digest takes nineteen bytes with its quotes and its comma.
-        let mut out = String::with_capacity(self.text.len() + 40 + 19 * self.receipts.len());
-        out.push_str(&self.text);
+    /// Gives `tell` the object: at most 4 KiB.
+    pub fn told<T>(&mut self, tell: impl FnOnce(&str) -> T) -> T {
+        let known = self.text.len();
         if self.messages > 0 {
+            // A digest takes nineteen bytes with its quotes and its comma.
+            self.text.reserve(40 + 19 * self.receipts.len());
             // Writing to a String cannot fail.
-            let _ = write!(out, ",\"messages\":{},\"receipts\":[", self.messages);
+            let _ = write!(self.text, ",\"messages\":{},\"receipts\":[", self.messages);
             for (index, receipt) in self.receipts.iter().enumerate() {
-                out.push_str(if index == 0 { "\"" } else { ",\"" });
-                push_hex(receipt.hash(), 16, &mut out);
-                out.push('"');
+                self.text.push_str(if index == 0 { "\"" } else { ",\"" });
+                push_hex(receipt.hash(), 16, &mut self.text);
+                self.text.push('"');
             }
-            out.push(']');
+            self.text.push(']');
         }
-        out.push('}');
-        out
+        self.text.push('}');
+        let told = tell(&self.text);
+        self.text.truncate(known);
+        told
     }
 }
 
@@ -107,11 +109,11 @@ mod tests {
     fn details_are_one_object() {
         let mut details = details().with("tenant", Some("app-a")).with("topic", None).with("rule", Some("pay"));
         let known = r#"{"dialect":"tmq","operation":"ack","decision":"pass","tenant":"app-a","rule":"pay""#;
-        assert_eq!(details.text(), format!("{known}}}"));
+        assert_eq!(details.told(str::to_owned), format!("{known}}}"));
         details.take(Receipt::from_hash(0xAB));
         details.take(Receipt::from_hash(1));
         let receipts = r#""messages":2,"receipts":["00000000000000ab","0000000000000001"]"#;
-        assert_eq!(details.text(), format!("{known},{receipts}}}"));
+        assert_eq!(details.told(str::to_owned), format!("{known},{receipts}}}"));
     }
 
     proptest! {
@@ -124,7 +126,7 @@ mod tests {
             for n in 0..receipts {
                 details.take(Receipt::of(&n.to_string()));
             }
-            let text = details.text();
+            let text = details.told(str::to_owned);
             prop_assert!(text.len() <= 4096, "{}", text.len());
             let read: Value = serde_json::from_str(&text).expect("JSON");
             prop_assert!(tenant.starts_with(read["tenant"].as_str().expect("a name")));

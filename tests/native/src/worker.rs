@@ -78,12 +78,12 @@ impl Worker {
         black_box(Counter::Requests { dialect, operation, decision });
         let topic = route.and_then(|route| route.topic.as_ref()).map(|topic| topic.0.as_str());
         let group = route.and_then(|route| route.group.as_ref()).map(|group| group.0.as_str());
-        let details = Details::of(dialect, operation, decision)
+        let mut details = Details::of(dialect, operation, decision)
             .with("tenant", Some(&tenant.0))
             .with("group", group)
             .with("topic", topic)
             .with("policy", Some(&policy.current.version));
-        black_box(details.text());
+        details.told(|text| _ = black_box(text.len()));
         let mut leases = 0;
         if let Some(route) = route {
             let awaited = self.settling(dialect, route, &tenant, None);
@@ -113,8 +113,8 @@ impl Worker {
             black_box(counter.bounded(|label, value| labels.admit(memory, label, value)));
         }
         black_box(judgement.log());
-        let details = judgement.details(policy, guarded);
-        black_box(details.text());
+        let mut details = judgement.details(policy, guarded);
+        details.told(|text| _ = black_box(text.len()));
         let decision = judgement.decision();
         if matches!(black_box(judgement.effect()), Effect::Answer(_)) {
             return Served { decision: Some(decision), leases: 0 };
@@ -178,7 +178,7 @@ impl Worker {
             black_box(lease::update(&self.memory, &holder, reservation, &changes, self.now / 1_000_000));
         }
         if details.has_receipts() {
-            black_box(details.text());
+            details.told(|text| _ = black_box(text.len()));
         }
         let size = u64::try_from(answer.len()).unwrap_or(u64::MAX);
         for charge in owed.iter().filter_map(|charge| charge.due(tally.delivered, size)) {
