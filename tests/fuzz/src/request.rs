@@ -4,7 +4,7 @@ use ackguard::dialect::Dialect;
 use ackguard::http::{Reply, RequestHead};
 use ackguard::judgement::{Effect, Entry, Guarded, Judgement, Ruling, enter, judge};
 use ackguard::limit::Limiter;
-use ackguard::operation::{Field, Topic};
+use ackguard::operation::{Field, LeaseChange, Millis, Receipt, Topic};
 use ackguard::policy::Policy;
 use ackguard::policy::rollout::Side;
 use ackguard::policy::verdict::Outcome;
@@ -72,15 +72,52 @@ pub fn request(input: &[u8]) {
     });
 }
 
-/// What an answer tells of leases is the same in one piece and byte by byte.
+/// What an answer tells of leases is the same in one piece and byte by byte, and it is what serde_json finds.
 fn leases(answer: &[u8]) {
-    let read = |size: usize| {
-        let (mut reader, mut told) = (Dialect::Tmq.answer_reader(), Vec::new());
-        let mut pieces = answer.chunks(size.max(1));
-        let whole = pieces.all(|piece| reader.push(piece, &mut |change| told.push(change)).is_ok());
-        (whole && reader.end().is_ok(), told)
-    };
-    assert_eq!(read(answer.len()), read(1));
+    assert_eq!(read(answer, answer.len()), read(answer, 1));
+    if let Ok(value) = serde_json::from_slice::<Value>(answer) {
+        // As serde_json writes it, no key stands twice: of two, it takes the last one.
+        let text = value.to_string();
+        let (whole, told) = read(text.as_bytes(), text.len());
+        if whole {
+            assert_eq!(told, found(&value), "{value}");
+        }
+    }
+}
+
+/// Reads an answer in pieces of so many bytes: whether all of it could be read, and what it tells.
+fn read(answer: &[u8], size: usize) -> (bool, Vec<LeaseChange>) {
+    let (mut reader, mut told) = (Dialect::Tmq.answer_reader(), Vec::new());
+    let mut pieces = answer.chunks(size.max(1));
+    let whole = pieces.all(|piece| reader.push(piece, &mut |change| told.push(change)).is_ok());
+    (whole && reader.end().is_ok(), told)
+}
+
+/// What serde_json finds of leases in an answer, in the order of its text.
+fn found(answer: &Value) -> Vec<LeaseChange> {
+    let elements = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    let receipt = |value: &Value| value.as_str().map(Receipt::of);
+    let number = |value: &Value| ackguard::json::text::integer(&value.as_number()?.to_string());
+    let members = answer.as_object().into_iter().flatten();
+    let changes = members.flat_map(|(list, value)| {
+        let change = |element: Value| match list.as_str() {
+            "messages" => {
+                let (from, to) = (number(&element["deliveredAt"]), number(&element["ackDeadline"]));
+                let held = from.zip(to).map(|(from, to)| to.saturating_sub(from));
+                let ack_timeout = Millis(held.or_else(|| number(&element["ackTimeout"]))?);
+                Some(LeaseChange::Begun { receipt: receipt(&element["receipt"])?, ack_timeout })
+            }
+            "extended" => {
+                let deadline = u64::try_from(number(&element["ackDeadline"])?).unwrap_or(0);
+                Some(LeaseChange::Extended { receipt: receipt(&element["receipt"])?, deadline })
+            }
+            "failed" => Some(LeaseChange::Ended { receipt: receipt(&element["receipt"])? }),
+            "acked" | "rejected" => Some(LeaseChange::Ended { receipt: receipt(&element)? }),
+            _ => None,
+        };
+        elements(value).into_iter().filter_map(change).collect::<Vec<_>>()
+    });
+    changes.collect()
 }
 
 fn judged(policy: &Policy, guarded: &Guarded, side: Side, body: &[u8]) {

@@ -1,6 +1,8 @@
 //! The parts of the core by the clock. `make bench-core` runs all,
 //! `cargo bench --profile native --package native-bench --bench core -- bucket` those with this word in their names.
 
+use std::borrow::Cow;
+
 use ackguard::dialect::{AnswerReader, Dialect, Layout, Reading, Route, Tally};
 use ackguard::http::RequestHead;
 use ackguard::lease::{self, Ask, Grant, Holder, Tracked};
@@ -87,6 +89,37 @@ mod read {
             reader.end().expect("whole");
             let tally: Tally = reader.tally();
             assert_eq!(tally.delivered, inputs::BATCH as u64);
+        });
+    }
+
+    /// The same answer by serde_json, of which it borrows what the filter asks for: whole, since it reads no pieces.
+    #[divan::bench]
+    fn answer_of_16_messages_by_serde_json(bencher: Bencher<'_, '_>) {
+        #[derive(serde::Deserialize)]
+        struct Answer<'a> {
+            #[serde(borrow)]
+            messages: Vec<Message<'a>>,
+        }
+
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Message<'a> {
+            #[serde(borrow)]
+            receipt: Cow<'a, str>,
+            delivered_at: i64,
+            ack_deadline: i64,
+            reconsume_times: i64,
+            max_reconsume_times: i64,
+        }
+
+        let answer = inputs::pulled();
+        bencher.bench_local(|| {
+            let answer: Answer<'_> = serde_json::from_slice(black_box(&answer)).expect("JSON");
+            for message in &answer.messages {
+                black_box((Receipt::of(&message.receipt), message.ack_deadline - message.delivered_at));
+                black_box((message.reconsume_times, message.max_reconsume_times));
+            }
+            assert_eq!(answer.messages.len(), inputs::BATCH);
         });
     }
 }
