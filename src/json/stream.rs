@@ -206,7 +206,11 @@ impl Stream {
                         self.compare((key.len() <= MAX_KEY).then_some(key));
                     }
                     self.state = State::Colon;
-                    return Ok(after);
+                    // Most values stand right behind their keys.
+                    return match after {
+                        [b':', value @ ..] if begins_value(value) => self.begin(value, found),
+                        _ => Ok(after),
+                    };
                 }
                 self.keep(if compared { Held::Key } else { Held::Nothing });
                 self.state = State::Text(Role::Key, Escape::Outside);
@@ -232,7 +236,6 @@ impl Stream {
         if byte == b'"'
             && let Some((text, after)) = whole_text(after)
         {
-            self.state = State::Next;
             if let Some(place) = wanted {
                 if text.len() > MAX_VALUE {
                     return Err("a shorter value");
@@ -241,17 +244,16 @@ impl Stream {
                     found(Event::Found(place, Scalar::Text(text)));
                 }
             }
-            return Ok(after);
+            return Ok(self.ended(after));
         }
         if let Some((number, after)) = whole_integer(value) {
-            self.state = State::Next;
             if let (Some(place), Ok(number)) = (wanted, core::str::from_utf8(number)) {
                 if number.len() > MAX_VALUE {
                     return Err("a shorter value");
                 }
                 found(Event::Found(place, Scalar::Number(number)));
             }
-            return Ok(after);
+            return Ok(self.ended(after));
         }
         self.keep(wanted.map_or(Held::Nothing, Held::Value));
         self.state = match byte {
@@ -274,6 +276,17 @@ impl Stream {
             }
         };
         Ok(after)
+    }
+
+    /// Goes on behind a value, and behind the comma that may stand there.
+    fn ended<'r>(&mut self, after: &'r [u8]) -> &'r [u8] {
+        let (state, after) = match (after, self.open.top()) {
+            ([b',', after @ ..], Some(Container::Object)) => (State::Key, after),
+            ([b',', after @ ..], Some(Container::Array)) => (State::Value, after),
+            _ => (State::Next, after),
+        };
+        self.state = state;
+        after
     }
 
     fn open(&mut self, container: Container, state: State) -> Result<(), &'static str> {
@@ -410,6 +423,11 @@ impl Stream {
 fn whole_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (text, rest) = bytes.split_at_checked(text::plain(bytes))?;
     rest.strip_prefix(b"\"").map(|after| (text, after))
+}
+
+/// Whether a value begins with the first of these bytes.
+fn begins_value(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(b'"' | b'-' | b'0'..=b'9' | b'[' | b'f' | b'n' | b't' | b'{'))
 }
 
 /// The integer that `bytes` begin with, and what comes after it, where all of it is here.
