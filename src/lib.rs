@@ -12,6 +12,7 @@
 //! | [`http`] | the head of a request and a reply of the gateway's own, without any host |
 //! | [`json`] | JSON with the place of every value, so that one value can be replaced in the original bytes |
 //! | [`hash`] | a hash that is the same in every build and on every worker |
+//! | [`order`] | the order of things, by code that is there once |
 //! | [`splice`] | byte-exact edits |
 //! | [`operation`] | what a request asks of a broker, in no wire's terms |
 //! | [`body`] | which bodies are read, and why one is not |
@@ -41,6 +42,7 @@ pub mod judgement;
 pub mod lease;
 pub mod limit;
 pub mod operation;
+pub mod order;
 mod plugin;
 pub mod policy;
 pub mod rollout;

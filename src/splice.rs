@@ -13,6 +13,7 @@ struct Edit {
 #[derive(Debug)]
 pub struct ObjectEdits<'a> {
     object: &'a Object,
+    /// In the order of their places.
     edits: Vec<Edit>,
     populated: bool,
 }
@@ -40,13 +41,13 @@ impl<'a> ObjectEdits<'a> {
                 Edit { span: self.object.last..self.object.last, with }
             }
         };
-        self.edits.push(edit);
+        // What an object has edited is little, and insertions, which share one offset, keep the order that their commas need.
+        let place = self.edits.partition_point(|earlier| earlier.span.start <= edit.span.start);
+        self.edits.insert(place, edit);
     }
 
     /// The original with its edits. `None` where a span is not of this original, or two overlap.
-    pub fn apply(mut self, original: &[u8]) -> Option<Vec<u8>> {
-        // Stable: insertions, which share one offset, keep the order that their commas need.
-        self.edits.sort_by_key(|edit| edit.span.start);
+    pub fn apply(self, original: &[u8]) -> Option<Vec<u8>> {
         let growth: usize = self.edits.iter().map(|edit| edit.with.len()).sum();
         let mut out = Vec::with_capacity(original.len() + growth);
         let mut done = 0;

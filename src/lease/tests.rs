@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::slot::SLOT_BYTES;
 use super::*;
+use crate::operation::Receipt;
 use crate::shared_memory::memory::Memory;
 
 const NOW: u64 = 1_800_000_000_000;

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 
 use crate::hash::Hash;
+use crate::order::ordered;
 
 use super::{Caller, Pattern, Rule};
 
@@ -116,7 +117,7 @@ impl Index {
             }
         }
         for table in &mut tables {
-            table.entries.sort_unstable();
+            table.entries = ordered(core::mem::take(&mut table.entries), Ord::cmp);
         }
         Index { tables }
     }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use crate::json::{Content, MAX_DEPTH, Member, Node};
+use crate::order::ordered;
 
 /// The wire types that a Struct is made of.
 const VARINT: u64 = 0;
@@ -27,7 +28,7 @@ fn structure(bytes: &[u8], depth: u32) -> Option<Node<'_>> {
             _ => return None,
         }
     }
-    members.sort_by(|one: &Member<'_>, other| one.name.cmp(&other.name));
+    let members = ordered(members, |one: &Member<'_>, other| one.name.cmp(&other.name));
     Some(placeless(Content::Object(members)))
 }
 

@@ -1,4 +1,7 @@
 //! Reads one object of a document: its fields by name and type, with a fault for each that is wrong or unknown.
+//!
+//! A policy is read once and Envoy compiles all of the module before it serves: so what reads a field is not inlined where
+//! it is called, which is in a hundred places.
 
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -69,14 +72,14 @@ pub(super) struct Section<'n, 'p> {
 
 impl<'n, 'p> Section<'n, 'p> {
     /// Opens the object at `trail`; a fault where `node` is no object.
+    #[inline(never)]
     pub(super) fn open(trail: Trail<'p>, node: &'n Node<'n>, faults: &'p RefCell<Faults>) -> Option<Self> {
         match &node.content {
             Content::Object(members) => {
                 Some(Section { trail, place: node.place, members, known: [""; FIELDS], asked: 0, found: 0, faults })
             }
             _ => {
-                let problem = Problem::Wrong { found: quoted(node), expected: "an object".to_owned() };
-                faults.borrow_mut().add(|| trail.to_string(), node.place, problem);
+                add(faults, trail, node.place, wrong(node, &"an object"));
                 None
             }
         }
@@ -97,10 +100,12 @@ impl<'n, 'p> Section<'n, 'p> {
 
     /// A fault of the object as a whole.
     pub(super) fn fault_here(&self, problem: Problem) {
-        self.faults.borrow_mut().add(|| self.trail.to_string(), self.place, problem);
+        add(self.faults, self.trail, self.place, problem);
     }
 
     /// A fault of the field `name`, at its value, or at the object where it is absent.
+    #[cold]
+    #[inline(never)]
     pub(super) fn fault(&self, name: &str, problem: Problem) {
         let member = self.members.iter().find(|member| member.name == name);
         let place = member.map_or(self.place, |member| member.node.place);
@@ -108,17 +113,20 @@ impl<'n, 'p> Section<'n, 'p> {
     }
 
     fn fault_at(&self, name: &str, place: Place, problem: Problem) {
-        self.faults.borrow_mut().add(|| Trail::Field(&self.trail, name).to_string(), place, problem);
+        add(self.faults, Trail::Field(&self.trail, name), place, problem);
     }
 
     /// A fault of the field `name`, whose value is not what is expected.
-    pub(super) fn wrong(&self, name: &str, expected: impl Into<String>) {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wrong(&self, name: &str, expected: &dyn fmt::Display) {
         let member = self.members.iter().find(|member| member.name == name);
         let found = member.map_or_else(String::new, |member| quoted(&member.node));
-        self.fault(name, Problem::Wrong { found, expected: expected.into() });
+        self.fault(name, Problem::Wrong { found, expected: expected.to_string() });
     }
 
     /// The value of a field, which is a known one from here on.
+    #[inline(never)]
     pub(super) fn get(&mut self, name: &'static str) -> Option<&'n Node<'n>> {
         let is_known = self.known().contains(&name);
         // Where every member was found by another name, this one is not there.
@@ -142,6 +150,7 @@ impl<'n, 'p> Section<'n, 'p> {
     }
 
     /// A fault where a field is absent that must be there.
+    #[inline(never)]
     pub(super) fn require(&mut self, name: &'static str, expected: &str) {
         if self.get(name).is_none() {
             self.fault(name, Problem::Missing { expected: expected.to_owned() });
@@ -149,22 +158,25 @@ impl<'n, 'p> Section<'n, 'p> {
     }
 
     /// The object in a field.
+    #[inline(never)]
     pub(super) fn section(&mut self, name: &'static str) -> Option<Section<'n, '_>> {
         let node = self.get(name)?;
         Section::open(Trail::Field(&self.trail, name), node, self.faults)
     }
 
     /// The elements of a list in a field.
+    #[inline(never)]
     pub(super) fn list(&mut self, name: &'static str) -> Option<&'n [Node<'n>]> {
         let node = self.get(name)?;
         let elements = node.elements();
         if elements.is_none() {
-            self.wrong(name, "a list");
+            self.wrong(name, &"a list");
         }
         elements
     }
 
     /// The elements of a list in a field, where they are not more than `most`. `what` they are is for the fault.
+    #[inline(never)]
     pub(super) fn short_list(&mut self, name: &'static str, what: &'static str, most: usize) -> Option<&'n [Node<'n>]> {
         let elements = self.list(name)?;
         if elements.len() <= most {
@@ -175,21 +187,24 @@ impl<'n, 'p> Section<'n, 'p> {
     }
 
     /// The object at an index of a list in a field.
+    #[inline(never)]
     pub(super) fn element(&self, name: &'static str, index: usize, node: &'n Node<'n>) -> Option<Section<'n, '_>> {
         Section::open(Trail::Element(&self.trail, name, index), node, self.faults)
     }
 
     /// A text of any form.
+    #[inline(never)]
     pub(super) fn text(&mut self, name: &'static str) -> Option<&'n str> {
         let node = self.get(name)?;
         let text = node.text();
         if text.is_none() {
-            self.wrong(name, "a string");
+            self.wrong(name, &"a string");
         }
         text
     }
 
     /// A name that may stand in headers and metrics.
+    #[inline(never)]
     pub(super) fn label(&mut self, name: &'static str) -> Option<&'n str> {
         let label = self.text(name)?;
         let fits = (1..=MAX_LABEL).contains(&label.len())
@@ -197,16 +212,17 @@ impl<'n, 'p> Section<'n, 'p> {
         if fits {
             return Some(label);
         }
-        self.wrong(name, format!("1 to {MAX_LABEL} letters, digits and -_./:@+"));
+        self.wrong(name, &format_args!("1 to {MAX_LABEL} letters, digits and -_./:@+"));
         None
     }
 
     /// A glob.
+    #[inline(never)]
     pub(super) fn pattern(&mut self, name: &'static str) -> Option<Pattern> {
         let glob = self.text(name)?;
         let pattern = Pattern::new(glob);
         if pattern.is_none() {
-            self.wrong(name, format!("a pattern of 1 to {MAX_PATTERN} bytes"));
+            self.wrong(name, &format_args!("a pattern of 1 to {MAX_PATTERN} bytes"));
         }
         pattern
     }
@@ -217,23 +233,25 @@ impl<'n, 'p> Section<'n, 'p> {
     }
 
     /// Puts a duration of at most `most` into `slot`, if the field is there; `example` is one, for the fault.
+    #[inline(never)]
     pub(super) fn duration_within(&mut self, name: &'static str, example: &str, most: Millis, slot: &mut Millis) {
         let Some(node) = self.get(name) else { return };
         match node.text().and_then(duration).filter(|millis| (Millis(1)..=most).contains(millis)) {
             Some(millis) => *slot = millis,
             None => {
                 let most = write_duration(most);
-                self.wrong(name, format!("a duration such as \"{example}\", over 0 and at most {most}"));
+                self.wrong(name, &format_args!("a duration such as \"{example}\", over 0 and at most {most}"));
             }
         }
     }
 
     /// Puts a whole number in `range` into `slot`, if the field is there.
+    #[inline(never)]
     pub(super) fn count(&mut self, name: &'static str, range: RangeInclusive<i64>, slot: &mut i64) {
         let Some(node) = self.get(name) else { return };
         match whole(node).filter(|number| range.contains(number)) {
             Some(number) => *slot = number,
-            None => self.wrong(name, counted(&range)),
+            None => self.wrong(name, &counted(&range)),
         }
     }
 
@@ -250,7 +268,7 @@ impl<'n, 'p> Section<'n, 'p> {
         if number.is_some() || node.text() == Some(word) {
             *slot = number;
         } else {
-            self.wrong(name, format!("{}, or {word}", counted(&range)));
+            self.wrong(name, &format_args!("{}, or {word}", counted(&range)));
         }
     }
 
@@ -270,17 +288,18 @@ impl<'n, 'p> Section<'n, 'p> {
         };
         let number = number.filter(|number| fits(*number));
         if number.is_none() {
-            self.wrong(name, expected);
+            self.wrong(name, &expected);
         }
         number
     }
 
     /// Puts a switch into `slot`, if the field is there.
+    #[inline(never)]
     pub(super) fn flag(&mut self, name: &'static str, slot: &mut bool) {
         match self.get(name).map(|node| &node.content) {
             None => {}
             Some(Content::Bool(flag)) => *slot = *flag,
-            Some(_) => self.wrong(name, "true or false"),
+            Some(_) => self.wrong(name, &"true or false"),
         }
     }
 
@@ -289,38 +308,39 @@ impl<'n, 'p> Section<'n, 'p> {
         let Some(node) = self.get(name) else { return };
         match node.text().and_then(|word| choices.iter().find(|(choice, _)| *choice == word)) {
             Some((_, value)) => *slot = *value,
-            None => {
-                let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                self.wrong(name, one_of(&words));
-            }
+            None => self.wrong(name, &one_of(&words(choices))),
         }
     }
 
     /// What the words of a list stand for, in their order; a fault for each that is none of `choices`, or stands twice.
     pub(super) fn choices<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Vec<T> {
+        let chosen = self.chosen(name, &words(choices));
+        chosen.into_iter().filter_map(|index| choices.get(index)).map(|(_, value)| *value).collect()
+    }
+
+    /// The indexes of the words of a list among `words`.
+    #[inline(never)]
+    fn chosen(&mut self, name: &'static str, words: &[&str]) -> Vec<usize> {
         let elements = self.list(name).unwrap_or_default();
-        let mut chosen: Vec<(usize, T)> = Vec::new();
+        let mut chosen = Vec::new();
         for (index, node) in elements.iter().enumerate() {
             let text = node.text();
-            let problem = match choices.iter().enumerate().find(|(_, (word, _))| text == Some(*word)) {
-                Some((choice, _)) if chosen.iter().any(|(earlier, _)| *earlier == choice) => Problem::Repeated,
-                Some((choice, (_, value))) => {
-                    chosen.push((choice, *value));
+            let problem = match words.iter().position(|word| text == Some(*word)) {
+                Some(choice) if chosen.contains(&choice) => Problem::Repeated,
+                Some(choice) => {
+                    chosen.push(choice);
                     continue;
                 }
-                None => {
-                    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                    Problem::Wrong { found: quoted(node), expected: one_of(&words) }
-                }
+                None => wrong(node, &one_of(words)),
             };
-            let path = || Trail::Element(&self.trail, name, index).to_string();
-            self.faults.borrow_mut().add(path, node.place, problem);
+            add(self.faults, Trail::Element(&self.trail, name, index), node.place, problem);
         }
-        chosen.into_iter().map(|(_, value)| value).collect()
+        chosen
     }
 
     /// Faults every field that was not asked for, every one that stands twice, and those of `unavailable`, which are
     /// part of the document's version and have no effect in this release.
+    #[inline(never)]
     pub(super) fn close(self, unavailable: &[&'static str]) {
         if self.found == self.members.len() {
             // Each is known, and none stands twice: a second one is never found.
@@ -341,6 +361,21 @@ impl<'n, 'p> Section<'n, 'p> {
             }
         }
     }
+}
+
+/// A value that is not what is expected.
+fn wrong(node: &Node<'_>, expected: &dyn fmt::Display) -> Problem {
+    Problem::Wrong { found: quoted(node), expected: expected.to_string() }
+}
+
+#[cold]
+#[inline(never)]
+fn add(faults: &RefCell<Faults>, trail: Trail<'_>, place: Place, problem: Problem) {
+    faults.borrow_mut().add(|| trail.to_string(), place, problem);
+}
+
+fn words<'w, T>(choices: &[(&'w str, T)]) -> Vec<&'w str> {
+    choices.iter().map(|(word, _)| *word).collect()
 }
 
 /// Which names stood before.

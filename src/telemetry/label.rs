@@ -95,7 +95,8 @@ impl Table {
         for _ in 0..ATTEMPTS {
             let (bytes, version) = memory.get(&key);
             let mut held = String::from_utf8(bytes).unwrap_or_default();
-            self.known = held.split(';').filter(|value| !value.is_empty()).map(Rc::from).collect();
+            self.known.clear();
+            self.known.extend(held.split(';').filter(|value| !value.is_empty()).map(Rc::from));
             self.full = self.known.len() >= label.most();
             if self.known.contains(value) {
                 return true;

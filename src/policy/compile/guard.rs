@@ -81,9 +81,8 @@ fn max_attempts(mut fields: Section<'_, '_>, max_attempts: &mut MaxAttempts) {
 fn dead_letter(mut fields: Section<'_, '_>, dead_letter: &mut DeadLetter) {
     fields.flag("required", &mut dead_letter.required);
     if let Some(template) = fields.text("topic") {
-        let rest = template.replace("{topic}", " ").replace("{group}", " ");
-        if template.is_empty() || template.len() > MAX_NAME || rest.contains(['{', '}']) {
-            fields.wrong("topic", "a topic's name, in which {topic} and {group} may stand");
+        if template.is_empty() || template.len() > MAX_NAME || !is_template(template) {
+            fields.wrong("topic", &"a topic's name, in which {topic} and {group} may stand");
         } else {
             dead_letter.topic = Rc::from(template);
         }
@@ -91,6 +90,14 @@ fn dead_letter(mut fields: Section<'_, '_>, dead_letter: &mut DeadLetter) {
     let missing = [("inject", Missing::Set), ("reject", Missing::Reject), ("allow", Missing::Allow)];
     fields.choice("missing", &missing, &mut dead_letter.missing);
     fields.close(&[]);
+}
+
+/// Whether braces stand only around `topic` and `group`.
+fn is_template(text: &str) -> bool {
+    let mut parts = text.split('{');
+    let starts = parts.next();
+    let rest = parts.map(|part| part.strip_prefix("topic}").or_else(|| part.strip_prefix("group}")));
+    starts.into_iter().map(Some).chain(rest).all(|plain| plain.is_some_and(|plain| !plain.contains('}')))
 }
 
 #[derive(Clone, Copy)]
@@ -124,5 +131,20 @@ fn ordered(layers: &mut [&mut Section<'_, '_>], name: &'static str, [min, defaul
     };
     if let Some(layer) = layers.iter_mut().rev().find(|layer| layer.has(name)) {
         layer.fault(name, problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_of_a_template_stand_only_around_topic_and_group() {
+        for text in ["", "dlq", "{topic}", "{group}.{topic}.dlq", "a{topic}{topic}"] {
+            assert!(is_template(text), "{text}");
+        }
+        for text in ["{", "}", "{tenant}", "{topic", "topic}", "{topic}}", "{{topic}", "{topic}{", "{to{group}pic}"] {
+            assert!(!is_template(text), "{text}");
+        }
     }
 }

@@ -19,6 +19,7 @@ const MAX_TIMEOUT: Millis = Millis(1_000);
 const MAX_BURST: i64 = (MAX_RATE as i64) * (MAX_FILL.0 / 1_000);
 
 /// Reads the limits of a document.
+#[inline(never)]
 pub(super) fn read(document: &mut Section<'_, '_>) -> Vec<Rc<Limit>> {
     let entries = document.short_list("limits", "limits", MAX_LIMITS).unwrap_or_default();
     let mut names = HashSet::default();
@@ -94,7 +95,7 @@ fn rate_of(entry: &mut Section<'_, '_>) -> Option<Rate> {
     entry.require("rate", "a rate such as \"100/s\", or global");
     let rate = rate(text?);
     if rate.is_none() {
-        entry.wrong("rate", format!("a rate such as \"100/s\", over 0 and at most {MAX_RATE}/s"));
+        entry.wrong("rate", &format_args!("a rate such as \"100/s\", over 0 and at most {MAX_RATE}/s"));
     }
     rate
 }
@@ -108,7 +109,7 @@ fn burst(entry: &mut Section<'_, '_>, rate: Rate) -> u64 {
     let fills = u128::from(rate.tokens) * u128::from(MAX_FILL.0.unsigned_abs()) / u128::from(period);
     if u128::from(burst) > fills {
         let within = write_duration(MAX_FILL);
-        entry.wrong("burst", format!("what {} fills within {within}: at most {fills}", write_rate(rate)));
+        entry.wrong("burst", &format_args!("what {} fills within {within}: at most {fills}", write_rate(rate)));
     }
     burst
 }
@@ -133,13 +134,13 @@ fn shared_name(fields: &mut Section<'_, '_>, name: &'static str, known: Option<(
     fields.require(name, &format!("the {name} of the rate limit service"));
     let text = fields.text(name);
     if text.is_some_and(|text| !(1..=MAX_SERVICE_NAME).contains(&text.len())) {
-        fields.wrong(name, format!("a name of 1 to {MAX_SERVICE_NAME} bytes"));
+        fields.wrong(name, &format_args!("a name of 1 to {MAX_SERVICE_NAME} bytes"));
     } else if let (Some(text), Some((limit, first))) = (text, known)
         && !first.is_empty()
         && text != &**first
     {
-        let first = quoted_text(first);
-        fields.wrong(name, format!("{first}, as the limit \"{}\" has it: one service counts for all", limit.name));
+        let (first, earlier) = (quoted_text(first), &limit.name);
+        fields.wrong(name, &format_args!("{first}, as the limit \"{earlier}\" has it: one service counts for all"));
     }
     Rc::from(text.unwrap_or_default())
 }

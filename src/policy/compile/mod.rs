@@ -1,4 +1,7 @@
 //! Compiles a document: every field read, checked and put in its place.
+//!
+//! Its parts are not inlined into one another: as one function it would be the largest of the module, and V8's compiler takes
+//! memory and time for a function that grow faster than its size.
 
 mod guard;
 mod limits;
@@ -89,7 +92,7 @@ fn host(document: &mut Section<'_, '_>) -> HostHeaders {
 fn dialect(section: &mut Section<'_, '_>) -> Option<Dialect> {
     let found = Dialect::named(section.text("dialect")?);
     if found.is_none() {
-        section.wrong("dialect", dialect_names());
+        section.wrong("dialect", &dialect_names());
     }
     found
 }

@@ -9,6 +9,7 @@ use super::{dialect, dialect_names};
 /// The most entries of `traffic` and of `tenant`: every request walks through them.
 const MAX_ENTRIES: usize = 64;
 
+#[inline(never)]
 pub(super) fn traffic(document: &mut Section<'_, '_>) -> Vec<TrafficMatch> {
     let mut traffic = Vec::new();
     document.require("traffic", "a list of match and dialect; without one nothing is guarded");
@@ -37,6 +38,7 @@ pub(super) fn traffic(document: &mut Section<'_, '_>) -> Vec<TrafficMatch> {
     traffic
 }
 
+#[inline(never)]
 pub(super) fn tenants(document: &mut Section<'_, '_>) -> Vec<TenantSource> {
     let mut sources = Vec::new();
     let entries = document.short_list("tenant", "entries", MAX_ENTRIES).unwrap_or_default();
@@ -50,12 +52,12 @@ pub(super) fn tenants(document: &mut Section<'_, '_>) -> Vec<TenantSource> {
             (Some(name), None) if is_header_name(name) => {
                 sources.push(TenantSource::Header(name.to_ascii_lowercase()));
             }
-            (Some(_), None) => entry.wrong("header", "a header's name"),
+            (Some(_), None) => entry.wrong("header", &"a header's name"),
             (None, Some(path)) if path.split('.').all(|part| !part.is_empty()) => {
                 let path = path.split('.').map(str::to_owned).collect();
                 sources.push(TenantSource::Property(path));
             }
-            (None, Some(_)) => entry.wrong("property", "a path such as connection.id"),
+            (None, Some(_)) => entry.wrong("property", &"a path such as connection.id"),
             (Some(_), Some(_)) => entry.fault_here(Problem::Exclusive { fields: "header and property" }),
             (None, None) => {
                 if !["header", "property", "access_key"].into_iter().any(|name| entry.has(name)) {

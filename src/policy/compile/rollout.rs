@@ -1,8 +1,9 @@
 //! `rollout`: a candidate merged over the document, its stages, and the health that is watched.
 
 use crate::hash::Hash;
-use crate::json::{Content, Node};
+use crate::json::{Content, Member, Node};
 use crate::operation::Millis;
+use crate::order::ordered;
 use crate::policy::guard::Guard;
 use crate::policy::rollout::{Health, OnUnhealthy, Rollout, Stage, WHOLE, Who};
 use crate::policy::section::Section;
@@ -18,6 +19,7 @@ const MAX_TENANTS: usize = 100;
 const MAX_SAMPLES: i64 = 1_000_000_000;
 
 /// Reads the roll-out of a `document` whose own rules are `base`, over its `defaults`.
+#[inline(never)]
 pub(super) fn read(document: &mut Section<'_, '_>, base: &RuleSet, defaults: &Guard) -> Option<Rollout> {
     let rules = document.get("rules").and_then(Node::elements).unwrap_or_default();
     let mut rollout = document.section("rollout")?;
@@ -36,6 +38,7 @@ pub(super) fn read(document: &mut Section<'_, '_>, base: &RuleSet, defaults: &Gu
     Some(Rollout { id: id?, candidate: candidate?, stages, health, on_unhealthy })
 }
 
+#[inline(never)]
 fn candidate(mut section: Section<'_, '_>, rules: &[Node<'_>], base: &RuleSet, defaults: &Guard) -> RuleSet {
     section.require("version", "a version other than the document's");
     let version = section.label("version").unwrap_or_default().to_owned();
@@ -55,6 +58,7 @@ fn candidate(mut section: Section<'_, '_>, rules: &[Node<'_>], base: &RuleSet, d
     RuleSet { version, mode, rules }
 }
 
+#[inline(never)]
 fn stages(rollout: &mut Section<'_, '_>) -> Vec<Stage> {
     let expected = "a list of stages, such as { percent: 5, hold: 10m }";
     rollout.require("stages", expected);
@@ -71,6 +75,7 @@ fn stages(rollout: &mut Section<'_, '_>) -> Vec<Stage> {
     stages
 }
 
+#[inline(never)]
 fn stage(mut entry: Section<'_, '_>, last: bool) -> Option<Stage> {
     let percent = entry.number("percent", is_share, "a number over 0 and at most 100, with at most two decimals");
     let tenants = tenants(&mut entry);
@@ -112,12 +117,13 @@ fn tenants(entry: &mut Section<'_, '_>) -> Option<Vec<Pattern>> {
     let nodes = entry.short_list("tenants", "tenants", MAX_TENANTS)?;
     let patterns: Option<Vec<Pattern>> = nodes.iter().map(|node| node.text().and_then(Pattern::new)).collect();
     if patterns.as_ref().is_none_or(Vec::is_empty) {
-        entry.wrong("tenants", "a list of patterns, each of 1 to 256 bytes");
+        entry.wrong("tenants", &"a list of patterns, each of 1 to 256 bytes");
         return None;
     }
     patterns
 }
 
+#[inline(never)]
 fn read_health(mut section: Section<'_, '_>, health: &mut Health) {
     let share = section.number("ack_success", |share| (0.0..=1.0).contains(&share), "a number, 0 to 1");
     health.ack_success = share.unwrap_or(health.ack_success);
@@ -142,13 +148,9 @@ fn take_in(hash: Hash, node: &Node<'_>) -> Hash {
         Content::String(text) => hash.with_text("string").with_text(text),
         Content::Array(elements) => elements.iter().fold(hash.with_text("["), take_in).with_text("]"),
         Content::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|one, other| one.name.cmp(&other.name));
-            let member = |hash: Hash, member: &&_| {
-                let member: &crate::json::Member<'_> = member;
-                take_in(hash.with_text(&member.name), &member.node)
-            };
-            members.iter().fold(hash.with_text("{"), member).with_text("}")
+            let members = ordered(members.iter().collect(), |one: &&Member<'_>, other| one.name.cmp(&other.name));
+            let member = |hash: Hash, member: &Member<'_>| take_in(hash.with_text(&member.name), &member.node);
+            members.into_iter().fold(hash.with_text("{"), member).with_text("}")
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::policy::{MAX_RULES, Problem, Rule, Rules};
 use super::{MODES, dialect, guard};
 
 /// Reads the rules of a document over its `defaults`.
+#[inline(never)]
 pub(super) fn read(document: &mut Section<'_, '_>, defaults: &Guard) -> Rules {
     let entries = entries(document);
     let mut names = HashSet::with_capacity_and_hasher(entries.len(), Default::default());
@@ -31,6 +32,7 @@ pub(super) fn read(document: &mut Section<'_, '_>, defaults: &Guard) -> Rules {
 /// The rules of a `candidate` that is merged over a document with the rules `base`: one that has the name of a rule
 /// there changes it part by part, in its place; the others come first, in the candidate's order. `defaults` are the
 /// candidate's.
+#[inline(never)]
 pub(super) fn merge(candidate: &mut Section<'_, '_>, base: &[Node<'_>], defaults: &Guard) -> Rules {
     let entries = entries(candidate);
     let mut names = HashSet::with_capacity_and_hasher(entries.len(), Default::default());
@@ -79,6 +81,7 @@ fn entries<'n>(section: &mut Section<'n, '_>) -> &'n [Node<'n>] {
 }
 
 /// The name of a rule; a fault where it has none of its own.
+#[inline(never)]
 fn name<'n>(entry: &mut Section<'n, '_>, names: &mut HashSet<&'n str>) -> &'n str {
     entry.require("name", "a name for headers, logs and metrics");
     let name = entry.label("name").unwrap_or_default();
@@ -95,6 +98,7 @@ fn require_match(entry: &mut Section<'_, '_>) {
 }
 
 /// The rule that these sections make, each over the ones before it, and all over `defaults`; its bounds are checked.
+#[inline(never)]
 fn rule(name: &str, layers: &mut [&mut Section<'_, '_>], defaults: &Guard) -> Rule {
     let rule = layered(name, layers, defaults);
     guard::check_bounds(layers, &rule.guard);
