@@ -49,11 +49,8 @@ installed || { [ ! -d target/tools/debian-rust ] && add_by_rustup; } || use_debi
 
 # Panic messages hold source paths: without the machine's own folders in them the module is the same wherever it is built.
 remap=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$root=/ackguard")
-# Envoy's V8 compiles all of a module before it serves, in time by the byte. So what is not small is not inlined, nor is a
-# loop written out: a fifth of the bytes, by LLVM's own options, which Cargo's profiles have no words for. See
-# docs/performance.md.
-llvm=(inline-threshold=25 inlinehint-threshold=100 unroll-runtime=false unroll-full-max-count=3)
-flags=$(printf "'%s', " "${remap[@]}" -Ctarget-feature=+simd128 "${llvm[@]/#/-Cllvm-args=-}")
+# Vectors, which V8 has had since 2021, read the inside of strings.
+flags=$(printf "'%s', " "${remap[@]}" -Ctarget-feature=+simd128)
 env ${toolchain[@]+"${toolchain[@]}"} cargo build --profile wasm --target "$target" --package "$package" --lib --no-default-features \
     ${std[@]+"${std[@]}"} --config "target.$target.rustflags=[$flags]"
 
