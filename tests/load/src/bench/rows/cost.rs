@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::exchange::Exchange;
 use super::super::rounds::{self, Rounds, Side};
-use super::super::way::{Filter, listeners};
+use super::super::way::listeners;
 use super::super::{Cost, Figure, Goal, Options, Outcome, Unit};
-use crate::limits::token_bucket;
-use crate::measure::{MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{Filter, MeasureError, Processors, Progress, Site, pin_process, token_bucket};
 use crate::steady::{Expected, Traffic};
 
 /// Connections to each listener: enough that Envoy has always something to do, or its waking would be measured.

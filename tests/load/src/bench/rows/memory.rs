@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use super::super::way::{Filter, listeners};
+use super::super::way::listeners;
 use super::super::{Figure, Goal, Outcome, Unit};
-use crate::measure::{MeasureError, Progress, Site};
+use crate::measure::{Filter, MeasureError, Progress, Site};
 use crate::steady::Summary;
 
 /// How long an Envoy is left alone: V8 gives back what it compiled with.

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::super::exchange::subscribe_of;
 use super::super::rounds::{self, Side};
-use super::super::way::{Filter, listeners};
+use super::super::way::listeners;
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{Filter, MeasureError, Processors, Progress, Site, pin_process};
 use crate::steady::{Expected, Load, Numbered, Traffic};
 
 /// The listener.
