@@ -20,7 +20,7 @@ pub use machine::Machine;
 pub(crate) use pin::{Processors, on_processor, pin_process};
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};
-pub(crate) use upstream::{BATCH_GROUP, LARGE_GROUP};
+pub(crate) use upstream::{BATCH_GROUP, RECEIPTS, Size, consumer_of_receipts, receipts};
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
