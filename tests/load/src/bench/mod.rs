@@ -49,7 +49,7 @@ pub struct Options {
     pub tenants: u64,
     /// Topics that they make up.
     pub topics: u64,
-    /// Receipts that are made up, and in flight all at once.
+    /// Receipts that are made up and in flight at once, and as many others afterwards.
     pub receipts: u64,
     /// Pairs of new modules, one of AckGuard's and one of the no-op filter's.
     pub swaps: u32,

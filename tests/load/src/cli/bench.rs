@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Topics to make up.
     #[arg(long, default_value_t = Options::default().topics, value_parser = clap::value_parser!(u64).range(1..))]
     topics: u64,
-    /// Receipts to make up, which are in flight all at once.
+    /// Receipts to make up that are in flight at once; as many others follow when they are acknowledged.
     #[arg(long, default_value_t = Options::default().receipts, value_parser = clap::value_parser!(u64).range(1..))]
     receipts: u64,
     /// Pairs of new modules, AckGuard's and the no-op filter's.

@@ -9,10 +9,11 @@ use stack::{Bootstrap, BootstrapError};
 use super::super::policy::{operation, shipped, with_rules};
 use super::super::rounds::{self, Side};
 use super::super::scaling::Scaling;
+use super::super::way::listeners;
 use super::super::{Figure, Options, Outcome, Unit};
 use super::memory;
-use crate::measure::{Filter, MeasureError, Progress, Site};
-use crate::steady::{Expected, LISTENER, Traffic};
+use crate::measure::{MeasureError, Progress, Site};
+use crate::steady::{Expected, Traffic};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
@@ -42,7 +43,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     let sides = vec![side::<FEW>().await?, side::<MANY>().await?];
     let rounds = rounds::measure(sides, options.rounds, options.round, progress).await?;
     let mut figures = SCALING.figures(&rounds)?;
-    let bare = memory::idle(shipped()?.with(|document| Filter::None.put(document, LISTENER)), progress).await?;
+    let bare = memory::idle(listeners(Vec::new())?, progress).await?;
     for (count, key, says) in MEMORY {
         let held = memory::idle(bootstrap(count)?, progress).await?.saturating_sub(bare);
         figures.push(Figure::new(key, says, held as f64, Unit::MebiBytes));
@@ -51,11 +52,11 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     Ok(Outcome::new(figures, &rounds.load))
 }
 
-/// The shipped configuration with so many rules.
+/// The shipped configuration with so many rules, as text, which Envoy hands to the filter as it is.
 fn bootstrap(rules: u64) -> Result<Bootstrap, BootstrapError> {
     let shipped = shipped()?;
     let policy = with_rules(shipped.current_policy(), 1, rules);
-    Ok(shipped.policy(policy))
+    Ok(shipped.policy_text(&policy.to_string()))
 }
 
 async fn side<const RULES: u64>() -> Result<Side, MeasureError> {
