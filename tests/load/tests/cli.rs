@@ -11,7 +11,7 @@ fn what_cannot_be_done_is_named_and_has_its_exit_status() {
         (&["incident", "--work-min", "soon"], 2, "'--work-min <DURATION>'"),
         (&["incident", "--semantics", "other"], 2, "[possible values: legacy, fixed]"),
         (&["bench", "--reloads", "0"], 2, "'--reloads <RELOADS>': 0 is not in 1.."),
-        (&["bench", "--only", "speed"], 2, "[possible values: cost, limit, memory, reload, "),
+        (&["bench", "--only", "speed"], 2, "[possible values: cost, growth, limit, memory, reload, "),
         (&["incident", "--guarded", "127.0.0.1:1"], 2, "--bare <HOST:PORT>"),
         (
             &["incident", "--guarded", "a:1", "--bare", "a:1", "--admin", "a:1", "--semantics", "legacy"],
@@ -52,7 +52,19 @@ fn what_cannot_be_done_is_named_and_has_its_exit_status() {
 fn the_help_states_every_option_and_the_exit_status() {
     let incident =
         ["messages", "consumers", "concurrency", "seed", "work-min", "work-max", "semantics", "out", "guarded"];
-    let bench = ["only", "reloads", "large-reloads", "rounds", "round", "turn", "tenants", "swaps", "out"];
+    let bench = [
+        "only",
+        "reloads",
+        "large-reloads",
+        "rounds",
+        "round",
+        "turn",
+        "tenants",
+        "topics",
+        "receipts",
+        "swaps",
+        "out",
+    ];
     let limits = ["seconds", "only", "out", "write"];
     let commands = [("incident", incident.as_slice()), ("bench", bench.as_slice()), ("limits", limits.as_slice())];
     for (command, options) in commands {

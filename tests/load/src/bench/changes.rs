@@ -8,8 +8,10 @@ use tokio::time::Instant;
 use crate::measure::{MeasureError, Site};
 use crate::steady::{Expected, Load, Numbered, Summary, Traffic};
 
-/// Connections to each worker.
-const CONNECTIONS: usize = 4;
+/// Connections to each worker of a site that is changed alone.
+pub(super) const ALONE: usize = 4;
+/// The same where two are changed in turns, so that the load of both together is that of one.
+pub(super) const OF_TWO: usize = 2;
 /// From one request of a connection to its next: with eight connections 4,000 requests/s, about half of what two cores
 /// carry with client and upstream on the same machine.
 const EVERY: Duration = Duration::from_millis(2);
@@ -26,14 +28,16 @@ pub(super) struct Changing {
 }
 
 impl Changing {
-    /// Starts `bootstrap`, which serves version 1, and a load of `request`s, whose answers tell it in `header`.
+    /// Starts `bootstrap`, which serves version 1, and a load of `request`s on so many `connections` to each worker, whose
+    /// answers tell it in `header`.
     pub(super) async fn start(
         bootstrap: Bootstrap,
         request: Numbered,
         header: &'static str,
+        connections: usize,
     ) -> Result<Self, MeasureError> {
         let site = Site::start(bootstrap).await?;
-        let connections = site.cover(CONNECTIONS).await?;
+        let connections = site.cover(connections).await?;
         let load = Load::start(connections, Traffic { request, expected: Expected::Version(header), every: EVERY }, 1);
         let changing = Self { site, load, version: 1, refused: 0 };
         changing.load.served(1).await.map_err(|timeout| changing.fault(timeout))?;

@@ -16,7 +16,7 @@ const COLORS: [(&str, RGBColor); 7] = [
     ("ackguard_limit", RGBColor(0xB9, 0x4A, 0x2C)),
 ];
 /// Requests whose cost is of another order, which would leave no room for the others.
-const LARGE: [&str; 1] = ["pull_1mib"];
+const LARGE: [&str; 4] = ["pull_128kib", "pull_1mib", "publish_128kib", "publish_1mib"];
 
 const WIDTH: u32 = 900;
 const LEFT: i32 = 120;

@@ -1,10 +1,13 @@
 //! What is asked of the listeners: one exchange of each kind, as a client of T-MQ sends it.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request};
+use serde_json::json;
 
-use crate::measure::{BATCH_GROUP, LARGE_GROUP};
+use crate::measure::{BATCH_GROUP, Size};
 use crate::steady::Numbered;
 
 /// Who sends it.
@@ -35,8 +38,10 @@ pub(super) enum Exchange {
     Publish,
     /// A pull that brings 16 messages of a KiB.
     PullBatch,
-    /// A pull that brings a MiB.
-    PullLarge,
+    /// A pull that brings one message of this size.
+    PullOf(Size),
+    /// A publish of one.
+    PublishOf(Size),
     /// A post of 200 bytes to a path that no dialect reads.
     Unmatched,
     /// A publish without a body: Envoy ends an HTTP/1 connection on which it has refused one before its body was there.
@@ -51,8 +56,15 @@ impl Exchange {
             Self::Pull => "pull",
             Self::Subscribe => "subscribe",
             Self::Publish => "publish",
-            Self::PullBatch => "pull_16kib",
-            Self::PullLarge => "pull_1mib",
+            Self::PullBatch => "pull_batch",
+            Self::PullOf(Size::Kib1) => "pull_1kib",
+            Self::PullOf(Size::Kib16) => "pull_16kib",
+            Self::PullOf(Size::Kib128) => "pull_128kib",
+            Self::PullOf(Size::Mib1) => "pull_1mib",
+            Self::PublishOf(Size::Kib1) => "publish_1kib",
+            Self::PublishOf(Size::Kib16) => "publish_16kib",
+            Self::PublishOf(Size::Kib128) => "publish_128kib",
+            Self::PublishOf(Size::Mib1) => "publish_1mib",
             Self::Unmatched => "unmatched",
             Self::Refused => "refused",
         }
@@ -64,13 +76,20 @@ impl Exchange {
             Self::Ack => |_| {
                 post("/tmq/v1/groups/g/consumers/c1:ack", padded(r#"{"receipts":["1-42-7f3a5c","1-43-99b0d1""#, "]}"))
             },
-            Self::Pull => |_| post("/tmq/v1/groups/g/consumers/c1:pull", r#"{"maxMessages":16,"waitMs":0}"#),
+            Self::Pull => |_| pull("g"),
             Self::Subscribe => |_| subscribe_of(TENANT),
             Self::Publish => |_| {
                 post("/tmq/v1/topics/orders/messages", padded(r#"{"messages":[{"key":"k","body":"0123456789""#, "}]}"))
             },
-            Self::PullBatch => |_| post(&pull_of(BATCH_GROUP), r#"{"maxMessages":16,"waitMs":0}"#),
-            Self::PullLarge => |_| post(&pull_of(LARGE_GROUP), r#"{"maxMessages":16,"waitMs":0}"#),
+            Self::PullBatch => |_| pull(BATCH_GROUP),
+            Self::PullOf(Size::Kib1) => |_| pull(Size::Kib1.group()),
+            Self::PullOf(Size::Kib16) => |_| pull(Size::Kib16.group()),
+            Self::PullOf(Size::Kib128) => |_| pull(Size::Kib128.group()),
+            Self::PullOf(Size::Mib1) => |_| pull(Size::Mib1.group()),
+            Self::PublishOf(Size::Kib1) => |_| publish_of(Size::Kib1),
+            Self::PublishOf(Size::Kib16) => |_| publish_of(Size::Kib16),
+            Self::PublishOf(Size::Kib128) => |_| publish_of(Size::Kib128),
+            Self::PublishOf(Size::Mib1) => |_| publish_of(Size::Mib1),
             Self::Unmatched => |_| post("/api/orders", padded(r#"{"order":1"#, "}")),
             Self::Refused => |_| post("/tmq/v1/topics/orders/messages", Bytes::new()),
         }
@@ -90,8 +109,19 @@ pub(super) fn subscribe_of(tenant: &str) -> Request<Full<Bytes>> {
     request
 }
 
-fn pull_of(group: &str) -> String {
-    format!("/tmq/v1/groups/{group}/consumers/c1:pull")
+fn pull(group: &str) -> Request<Full<Bytes>> {
+    post(&format!("/tmq/v1/groups/{group}/consumers/c1:pull"), r#"{"maxMessages":16,"waitMs":0}"#)
+}
+
+/// A publish of a message of this size.
+fn publish_of(size: Size) -> Request<Full<Bytes>> {
+    static BODIES: LazyLock<[Bytes; 4]> = LazyLock::new(|| {
+        Size::ALL.map(|size| {
+            let message = json!({ "key": "k", "body": "x".repeat(size.bytes()) });
+            json!({ "messages": [message] }).to_string().into()
+        })
+    });
+    post("/tmq/v1/topics/orders/messages", BODIES[size as usize].clone())
 }
 
 /// 200 bytes that begin and end so.
@@ -99,7 +129,8 @@ fn padded(begin: &str, end: &str) -> String {
     format!("{begin}{:>1$}", end, 200 - begin.len())
 }
 
-fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+/// A post of a client's.
+pub(super) fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body.into()));
     *request.method_mut() = Method::POST;
     if let Ok(path) = path.parse() {
@@ -123,6 +154,15 @@ mod tests {
             let body = exchange.request()(0).into_body().collect().await.unwrap().to_bytes();
             assert_eq!(body.len(), 200, "{exchange:?}");
             serde_json::from_slice::<serde_json::Value>(&body).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_publish_of_a_size_has_a_message_of_that_size() {
+        for size in Size::ALL {
+            let body = Exchange::PublishOf(size).request()(0).into_body().collect().await.unwrap().to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["messages"][0]["body"].as_str().map(str::len), Some(size.bytes()), "{size:?}");
         }
     }
 }

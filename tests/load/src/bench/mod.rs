@@ -1,13 +1,15 @@
 //! The benchmark: ratios and bounds, each measured side by side in one run, on real Envoys.
 //!
 //! - A [`Row`] is one measurement and the figures that it brings; each is a module of `rows`, which uses
-//!   - `exchange` and `way`: what is asked, and the listeners with one filter each that are asked,
+//!   - `exchange` and `way`: what is asked, and the listeners with one filter each that are asked; `cells` has both,
 //!   - `policy`, policies of any number of rules,
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
-//!   - `rounds`, sites that are measured in turns, so that what the machine does meanwhile meets all of them.
+//!   - `rounds`, sites that are measured in turns, so that what the machine does meanwhile meets all of them; `scaling` tells of
+//!     one that has few of something and one that has many.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
 //! - [`table()`] shows what came of all, [`chart()`](chart()) draws the costs, [`write()`] keeps both.
 
+mod cells;
 mod changes;
 mod chart;
 mod exchange;
@@ -17,6 +19,7 @@ mod quantiles;
 mod result;
 mod rounds;
 mod rows;
+mod scaling;
 mod table;
 mod way;
 
@@ -42,8 +45,12 @@ pub struct Options {
     pub round: Duration,
     /// How long a turn takes, where dozens do.
     pub turn: Duration,
-    /// Tenants that a client makes up.
+    /// Tenants that clients make up.
     pub tenants: u64,
+    /// Topics that they make up.
+    pub topics: u64,
+    /// Receipts that are made up and in flight at once, and as many others afterwards.
+    pub receipts: u64,
     /// Pairs of new modules, one of AckGuard's and one of the no-op filter's.
     pub swaps: u32,
 }
@@ -58,6 +65,8 @@ impl Default for Options {
             round: Duration::from_secs(1),
             turn: Duration::from_millis(100),
             tenants: 1_000_000,
+            topics: 1_000_000,
+            receipts: 1_000_000,
             swaps: 15,
         }
     }

@@ -99,11 +99,12 @@ impl Rounds {
         Ok(Spread { median: sum(side) / sum(base), ..self.ratio(side, base)? })
     }
 
-    /// What it cost more at `side` than at `base`, over what it cost more at `other`. The median is of the differences: those
-    /// of one round may be near nothing, which nothing can be divided by; the quartiles are of the rounds.
-    pub(super) fn added_ratio(&self, side: usize, other: usize, base: usize) -> Result<Spread, MeasureError> {
-        let rounds = self.spread(|spent| (spent[side] - spent[base]) / (spent[other] - spent[base]))?;
-        let median = self.added(side, base)?.median / self.added(other, base)?.median;
+    /// What it cost more at the first of `sides` than at the second, over the same of `others`. The median is of the differences:
+    /// those of one round may be near nothing, which nothing can be divided by; the quartiles are of the rounds.
+    pub(super) fn added_ratio(&self, sides: (usize, usize), others: (usize, usize)) -> Result<Spread, MeasureError> {
+        let more = |spent: &[f64], (side, base): (usize, usize)| spent[side] - spent[base];
+        let rounds = self.spread(|spent| more(spent, sides) / more(spent, others))?;
+        let median = self.added(sides.0, sides.1)?.median / self.added(others.0, others.1)?.median;
         Ok(Spread { median, ..rounds })
     }
 

@@ -37,6 +37,12 @@ pub(crate) struct Args {
     /// Tenants to make up.
     #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]
     tenants: u64,
+    /// Topics to make up.
+    #[arg(long, default_value_t = Options::default().topics, value_parser = clap::value_parser!(u64).range(1..))]
+    topics: u64,
+    /// Receipts to make up that are in flight at once; as many others follow when they are acknowledged.
+    #[arg(long, default_value_t = Options::default().receipts, value_parser = clap::value_parser!(u64).range(1..))]
+    receipts: u64,
     /// Pairs of new modules, AckGuard's and the no-op filter's.
     #[arg(long, default_value_t = Options::default().swaps, value_parser = clap::value_parser!(u32).range(1..))]
     swaps: u32,
@@ -75,6 +81,8 @@ impl Args {
             round: self.round,
             turn: self.turn,
             tenants: self.tenants,
+            topics: self.topics,
+            receipts: self.receipts,
             swaps: self.swaps,
         }
     }

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request};
 use serde_json::{Value, json};
-use stack::{Bootstrap, BootstrapError, HostMode, http_connection_manager};
+use stack::{Bootstrap, BootstrapError, HostMode};
 
+use crate::measure::{Filter, token_bucket};
 use crate::steady::LISTENER;
 
 /// Who limits.
@@ -109,7 +110,7 @@ impl Case {
             Guard::LocalRateLimit => {
                 // Every 50 ms, the shortest time that the filter fills its bucket by.
                 let bucket = token_bucket(self.burst, (self.rate / 20).max(1), "0.05s");
-                bootstrap.with(|document| limit_natively(document, bucket))
+                bootstrap.with(|document| Filter::LocalRateLimit(bucket).put(document, LISTENER))
             }
         })
     }
@@ -137,11 +138,8 @@ impl Case {
     }
 }
 
-/// AckGuard's name among the filters of the shipped configuration.
-pub(crate) const ACKGUARD: &str = "ackguard";
-
 /// A publish of `tenant`'s with `body`.
-pub(crate) fn publish(tenant: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+fn publish(tenant: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body.into()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = hyper::Uri::from_static("/tmq/v1/topics/orders/messages");
@@ -151,33 +149,4 @@ pub(crate) fn publish(tenant: &str, body: impl Into<Bytes>) -> Request<Full<Byte
         }
     }
     request
-}
-
-/// A bucket of Envoy's.
-pub(crate) fn token_bucket(max: u32, fill: u32, interval: &str) -> Value {
-    json!({ "max_tokens": max, "tokens_per_fill": fill, "fill_interval": interval })
-}
-
-/// Envoy's own filter, with one bucket for all workers.
-pub(crate) fn local_ratelimit(bucket: Value) -> Value {
-    let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
-    json!({
-        "name": "envoy.filters.http.local_ratelimit",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-            "stat_prefix": "limit",
-            "token_bucket": bucket,
-            "filter_enabled": always,
-            "filter_enforced": always,
-        },
-    })
-}
-
-/// Puts Envoy's own filter into the place of AckGuard.
-pub(crate) fn limit_natively(document: &mut Value, bucket: Value) {
-    let native = local_ratelimit(bucket);
-    let filters = http_connection_manager(document, LISTENER)["http_filters"].as_array_mut();
-    for filter in filters.into_iter().flatten().filter(|filter| filter["name"] == ACKGUARD) {
-        *filter = native.clone();
-    }
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use crate::measure::{MeasureError, Progress, Site};
 
 pub use accuracy::Accuracy;
-pub(crate) use case::{ACKGUARD, local_ratelimit, token_bucket};
 pub use case::{CASES, Case, Guard, HOT, LOCAL_RATELIMIT};
 pub use report::{Report, update};
 

@@ -1,9 +1,10 @@
 //! What every measurement on a real Envoy is made of.
 //!
-//! - `Site` is an Envoy with a filter, and an upstream behind it that answers at once.
+//! - `Filter` is what is measured, `Site` an Envoy with it, and an upstream behind that answers at once.
 //! - `pin` keeps what is measured and what loads it on processors of their own.
 //! - [`Progress`] shows how far a measurement is, [`Machine`] how busy the machine was meanwhile.
 
+mod filter;
 mod machine;
 mod pin;
 mod progress;
@@ -14,11 +15,12 @@ use stack::{AdminError, BootstrapError, StartFailure, TimedOut};
 
 use crate::steady::{CoverError, Fault};
 
+pub(crate) use filter::{Filter, token_bucket};
 pub use machine::Machine;
 pub(crate) use pin::{Processors, on_processor, pin_process};
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};
-pub(crate) use upstream::{BATCH_GROUP, LARGE_GROUP};
+pub(crate) use upstream::{BATCH_GROUP, RECEIPTS, Size, consumer_of_receipts, receipts};
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,11 @@
 //! An Envoy with a filter, and an upstream behind it that answers at once.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use stack::{Bootstrap, Envoy, Protocol, Workers, listener};
 
-use crate::steady::{Connection, CoverError, LISTENER, cover};
+use crate::steady::{Connection, CoverError, LISTENER, cover, cover_listener};
 
 use super::MeasureError;
 use super::upstream::Upstream;
@@ -41,15 +42,30 @@ impl Site {
         Ok(cover(&self.envoy, self.workers as usize, each).await?)
     }
 
+    /// The same of `listener`, whose `stat_prefix` is its name.
+    pub(crate) async fn cover_listener(&self, listener: &str, each: usize) -> Result<Vec<Connection>, MeasureError> {
+        let address = self.address(listener).await?;
+        Ok(cover_listener(&self.envoy, (listener, address), self.workers as usize, each).await?)
+    }
+
     /// Opens `count` connections to `listener`, for an Envoy that has one worker.
     pub(crate) async fn open(&self, listener: &str, count: usize) -> Result<Vec<Connection>, MeasureError> {
-        let address = self.envoy.listener(listener).await?.ok_or(MeasureError::Nothing("a listener is missing"))?;
+        let address = self.address(listener).await?;
         let mut connections = Vec::new();
         for _ in 0..count {
             let connect = |reason| CoverError::Connect { address, reason };
             connections.push(Connection::open(address).await.map_err(connect)?);
         }
         Ok(connections)
+    }
+
+    /// The memory that Envoy holds, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64, MeasureError> {
+        self.envoy.resident_bytes().ok_or(MeasureError::Nothing("Envoy has ended"))
+    }
+
+    async fn address(&self, listener: &str) -> Result<SocketAddr, MeasureError> {
+        self.envoy.listener(listener).await?.ok_or(MeasureError::Nothing("a listener is missing"))
     }
 }
 

@@ -17,19 +17,69 @@ use tokio::task::JoinHandle;
 
 /// The group whose pulls bring [`BATCH`].
 pub(crate) const BATCH_GROUP: &str = "batch";
-/// The group whose pulls bring [`LARGE`].
-pub(crate) const LARGE_GROUP: &str = "large";
+
+/// Groups whose pulls bring receipts that were never there before, [`RECEIPTS`] each; so many that the leases of all of a
+/// million spread evenly over the filter's table of them.
+const RECEIPT_GROUP: &str = "receipts-";
+const RECEIPT_GROUPS: u64 = 2_000;
+/// Receipts that one of their pulls brings.
+pub(crate) const RECEIPTS: u64 = 100;
+/// How long they are good, in milliseconds: longer than any measurement takes.
+const RECEIPT_TIMEOUT: u64 = 3_600_000;
+
+/// The consumer whose one pull brings `receipts(pull)`, as a path.
+pub(crate) fn consumer_of_receipts(pull: u64) -> String {
+    format!("/tmq/v1/groups/{RECEIPT_GROUP}{}/consumers/{pull}", pull % RECEIPT_GROUPS)
+}
+
+/// What the pull of this number brings.
+pub(crate) fn receipts(pull: u64) -> Vec<String> {
+    (0..RECEIPTS).map(|number| format!("{pull}-{number}-7f3a5c")).collect()
+}
+
+/// The size of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Kib1,
+    Kib16,
+    Kib128,
+    Mib1,
+}
+
+impl Size {
+    pub(crate) const ALL: [Self; 4] = [Self::Kib1, Self::Kib16, Self::Kib128, Self::Mib1];
+
+    /// Bytes in its body.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::Kib1 => 1 << 10,
+            Self::Kib16 => 16 << 10,
+            Self::Kib128 => 128 << 10,
+            Self::Mib1 => 1 << 20,
+        }
+    }
+
+    /// The group whose pulls bring one message of it.
+    pub(crate) fn group(self) -> &'static str {
+        match self {
+            Self::Kib1 => "1kib",
+            Self::Kib16 => "16kib",
+            Self::Kib128 => "128kib",
+            Self::Mib1 => "1mib",
+        }
+    }
+}
 
 /// As good as any broker's answer to whatever is not one of those below.
 const OTHER: &str = r#"{"consumerId":"c1","state":"Created","messages":[]}"#;
 /// To an ack.
 const ACKED: &str = r#"{"acked":["1-42-7f3a5c","1-43-99b0d1"],"failed":[]}"#;
 /// To a pull: one message, of 200 bytes and what stands around its body.
-static PULLED: LazyLock<Bytes> = LazyLock::new(|| messages(1, 200));
+static PULLED: LazyLock<Bytes> = LazyLock::new(|| some_messages(1, 200));
 /// Sixteen messages of a KiB.
-static BATCH: LazyLock<Bytes> = LazyLock::new(|| messages(16, 1 << 10));
-/// A MiB in sixteen messages.
-static LARGE: LazyLock<Bytes> = LazyLock::new(|| messages(16, 1 << 16));
+static BATCH: LazyLock<Bytes> = LazyLock::new(|| some_messages(16, 1 << 10));
+/// One message of each of [`Size::ALL`].
+static SIZED: LazyLock<[Bytes; 4]> = LazyLock::new(|| Size::ALL.map(|size| some_messages(1, size.bytes())));
 
 /// An upstream at any free port of the loopback. It ends when this is dropped.
 #[derive(Debug)]
@@ -71,43 +121,77 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 }
 
 fn answer_to(path: &str) -> Bytes {
-    let of_group = |group: &str| path.split('/').nth(4) == Some(group);
+    let mut names = path.split(['/', ':']).skip(4).step_by(2);
+    let (group, consumer) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+    let made_up = || consumer.parse().ok().filter(|_| group.starts_with(RECEIPT_GROUP)).map(receipts);
     match path.rsplit(':').next() {
-        Some("ack") => Bytes::from_static(ACKED.as_bytes()),
-        Some("pull") if of_group(BATCH_GROUP) => BATCH.clone(),
-        Some("pull") if of_group(LARGE_GROUP) => LARGE.clone(),
-        Some("pull") => PULLED.clone(),
+        Some("ack") => match made_up() {
+            Some(receipts) => json!({ "acked": receipts, "failed": [] }).to_string().into(),
+            None => Bytes::from_static(ACKED.as_bytes()),
+        },
+        Some("pull") if group == BATCH_GROUP => BATCH.clone(),
+        Some("pull") => match (Size::ALL.iter().position(|size| size.group() == group), made_up()) {
+            (Some(size), _) => SIZED[size].clone(),
+            (None, Some(receipts)) => messages(&receipts, 10, RECEIPT_TIMEOUT),
+            (None, None) => PULLED.clone(),
+        },
         _ => Bytes::from_static(OTHER.as_bytes()),
     }
 }
 
-/// The answer to a pull of so many messages, whose bodies have so many bytes.
-fn messages(count: u64, bytes: usize) -> Bytes {
-    let message = |number: u64| {
+/// The answer to a pull of `count` messages, whose bodies have so many bytes.
+fn some_messages(count: u64, bytes: usize) -> Bytes {
+    let receipts: Vec<String> = (0..count).map(|number| format!("1-{number}-7f3a5c")).collect();
+    messages(&receipts, bytes, 10_000)
+}
+
+/// The same of messages with these `receipts`, which are good for `timeout` milliseconds.
+fn messages(receipts: &[String], bytes: usize, timeout: u64) -> Bytes {
+    let message = |(number, receipt): (usize, &String)| {
         json!({
-            "messageId": format!("orders-1-{number}"), "receipt": format!("1-{number}-7f3a5c"), "topic": "orders",
+            "messageId": format!("orders-1-{number}"), "receipt": receipt, "topic": "orders",
             "partition": 1, "offset": number, "body": "x".repeat(bytes), "encoding": "utf8", "key": "k", "tag": null,
-            "properties": {}, "headers": {}, "reconsumeTimes": 0, "maxReconsumeTimes": 3, "ackTimeout": 10_000,
-            "deliveredAt": 1_700_000_000_000_u64, "ackDeadline": 1_700_000_010_000_u64,
+            "properties": {}, "headers": {}, "reconsumeTimes": 0, "maxReconsumeTimes": 3, "ackTimeout": timeout,
+            "deliveredAt": 1_700_000_000_000_u64, "ackDeadline": 1_700_000_000_000 + timeout,
         })
     };
-    let all: Vec<_> = (0..count).map(message).collect();
+    let all: Vec<_> = receipts.iter().enumerate().map(message).collect();
     json!({ "messages": all }).to_string().into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn a_pull_brings_what_its_group_is_for() {
-        for (group, least, most) in
-            [("g", 200, 1_000), (BATCH_GROUP, 16 << 10, 24 << 10), (LARGE_GROUP, 1 << 20, 2 << 20)]
-        {
+        let sized = Size::ALL.map(|size| (size.group(), 1, size.bytes()));
+        for (group, count, bytes) in [("g", 1, 200), (BATCH_GROUP, 16, 1 << 10)].into_iter().chain(sized) {
             let answer = answer_to(&format!("/tmq/v1/groups/{group}/consumers/c1:pull"));
-            assert!((least..most).contains(&answer.len()), "{group}: {}", answer.len());
+            let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            let messages = answer["messages"].as_array().unwrap();
+            let sizes: Vec<_> = messages.iter().map(|message| message["body"].as_str().map(str::len)).collect();
+            assert_eq!(sizes, vec![Some(bytes); count], "{group}");
         }
-        assert_eq!(answer_to("/tmq/v1/groups/large/consumers/c1:ack"), ACKED);
+        assert_eq!(answer_to("/tmq/v1/groups/1mib/consumers/c1:ack"), ACKED);
+        assert_eq!(answer_to("/tmq/v1/topics/orders/messages"), OTHER);
         assert_eq!(answer_to("/other"), OTHER);
+    }
+
+    #[test]
+    fn each_pull_brings_receipts_of_its_own_and_its_ack_is_answered_with_them() {
+        let answer = |pull, operation| -> serde_json::Value {
+            serde_json::from_slice(&answer_to(&format!("{}:{operation}", consumer_of_receipts(pull)))).unwrap()
+        };
+        let brought = |pull| -> Vec<String> {
+            let messages = answer(pull, "pull")["messages"].as_array().unwrap().clone();
+            messages.iter().map(|message| message["receipt"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(brought(7), receipts(7));
+        assert_eq!(answer(7, "ack")["acked"], json!(receipts(7)));
+        let all: HashSet<String> = (0..3_000).flat_map(receipts).collect();
+        assert_eq!(all.len() as u64, 3_000 * RECEIPTS);
     }
 }

@@ -98,17 +98,26 @@ impl Drop for Connection {
 /// # Errors
 /// See [`CoverError`].
 pub async fn cover(envoy: &Envoy, workers: usize, each: usize) -> Result<Vec<Connection>, CoverError> {
+    cover_listener(envoy, (LISTENER, envoy.guarded()), workers, each).await
+}
+
+/// The same for the listener whose `stat_prefix` and address these are.
+pub(crate) async fn cover_listener(
+    envoy: &Envoy,
+    (listener, address): (&str, SocketAddr),
+    workers: usize,
+    each: usize,
+) -> Result<Vec<Connection>, CoverError> {
     let mut connections: Vec<Connection> = Vec::new();
     let mut spare = Vec::new();
-    let mut accepted = accepted(envoy, workers).await?;
+    let mut accepted = accepted(envoy, listener, workers).await?;
     let wanted = workers * each;
     let tries = wanted * TRIES;
     for _ in 0..tries {
-        let address = envoy.guarded();
         let connect = |reason| CoverError::Connect { address, reason };
         let mut connection = Connection::open(address).await.map_err(connect)?;
         let (worker, now) = until("a worker that accepts the connection", async || {
-            let now = self::accepted(envoy, workers).await.ok()?;
+            let now = self::accepted(envoy, listener, workers).await.ok()?;
             let worker = accepted.iter().zip(&now).position(|(before, now)| before < now)?;
             Some((worker, now))
         })
@@ -126,8 +135,8 @@ pub async fn cover(envoy: &Envoy, workers: usize, each: usize) -> Result<Vec<Con
 }
 
 /// How many connections each worker has accepted.
-async fn accepted(envoy: &Envoy, workers: usize) -> Result<Vec<u64>, AdminError> {
-    let counters = envoy.stats(&format!(r"^listener\.{LISTENER}\.worker_\d+\.downstream_cx_total$")).await?;
-    let count = |worker| counters.get(&format!("listener.{LISTENER}.worker_{worker}.downstream_cx_total"));
+async fn accepted(envoy: &Envoy, listener: &str, workers: usize) -> Result<Vec<u64>, AdminError> {
+    let counters = envoy.stats(&format!(r"^listener\.{listener}\.worker_\d+\.downstream_cx_total$")).await?;
+    let count = |worker| counters.get(&format!("listener.{listener}.worker_{worker}.downstream_cx_total"));
     Ok((0..workers).map(|worker| count(worker).copied().unwrap_or(0)).collect())
 }

@@ -10,6 +10,7 @@ mod fault;
 mod load;
 mod record;
 
+pub(crate) use connection::cover_listener;
 pub use connection::{Connection, CoverError, LISTENER, Response, cover};
 pub use fault::Fault;
 pub(crate) use load::answer;

@@ -3,9 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use super::super::way::{Filter, listeners};
+use stack::Bootstrap;
+
+use super::super::way::listeners;
 use super::super::{Figure, Goal, Outcome, Unit};
-use crate::measure::{MeasureError, Progress, Site};
+use crate::measure::{Filter, MeasureError, Progress, Site};
 use crate::steady::Summary;
 
 /// How long an Envoy is left alone: V8 gives back what it compiled with.
@@ -18,9 +20,10 @@ pub(super) async fn measure(progress: &Progress) -> Result<Outcome, MeasureError
     let path = stack::wasm();
     let system = |source| MeasureError::System { what: path.display().to_string(), source };
     let module = fs::metadata(&path).map_err(system)?.len();
-    let bare = resident(Filter::None, progress).await?;
-    let noop = resident(Filter::Noop, progress).await?;
-    let ackguard = resident(Filter::AckGuard(|_| ()), progress).await?;
+    let with = async |filter| idle(listeners(vec![("idle", filter)])?, progress).await;
+    let bare = with(Filter::None).await?;
+    let noop = with(Filter::Noop).await?;
+    let ackguard = with(Filter::AckGuard(|_| ())).await?;
     let bytes = |key, says, value: u64| Figure::new(key, says, value as f64, Unit::MebiBytes);
     let figures = vec![
         Figure::new("wasm_bytes", "the module", module as f64, Unit::KibiBytes).goal(Goal::AtMost(600.0 * 1024.0)),
@@ -31,10 +34,10 @@ pub(super) async fn measure(progress: &Progress) -> Result<Outcome, MeasureError
     Ok(Outcome::new(figures, &Summary::default()))
 }
 
-/// What an Envoy with one worker and this filter alone holds.
-async fn resident(filter: Filter, progress: &Progress) -> Result<u64, MeasureError> {
-    let site = Site::with_workers(listeners(vec![("idle", filter)])?, 1).await?;
+/// What an Envoy with one worker and `bootstrap` holds when it has nothing to do.
+pub(super) async fn idle(bootstrap: Bootstrap, progress: &Progress) -> Result<u64, MeasureError> {
+    let site = Site::with_workers(bootstrap, 1).await?;
     tokio::time::sleep(IDLE).await;
     progress.step();
-    site.envoy.resident_bytes().ok_or(MeasureError::Nothing("Envoy has ended"))
+    site.resident_bytes()
 }

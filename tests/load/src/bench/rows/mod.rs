@@ -1,15 +1,17 @@
 //! The rows of the benchmark: each is one measurement, a module of its own.
 
 mod cost;
+mod growth;
 mod limit;
 mod memory;
 mod reload;
 mod reload_large;
 mod rules;
+mod sizes;
 mod swap;
 mod telemetry;
-mod tenants;
 mod throughput;
+mod workers;
 
 use super::{Options, Outcome};
 use crate::measure::{MeasureError, Processors, Progress, on_processor};
@@ -19,33 +21,39 @@ use crate::measure::{MeasureError, Processors, Progress, on_processor};
 pub enum Row {
     /// What a request of each kind costs, beside other filters.
     Cost,
+    /// What Envoy holds more for a million made-up tenants, topics and receipts, and what a request costs then.
+    Growth,
     /// How exactly a limit holds.
     Limit,
     /// What the module weighs, and what an idle Envoy holds for it.
     Memory,
-    /// A policy that is changed under load.
+    /// A policy that is changed under load, beside a no-op filter's configuration.
     Reload,
     /// The same with ten thousand rules.
     ReloadLarge,
-    /// What a request costs with ten thousand rules.
+    /// What a request costs with ten thousand rules, and what memory they take.
     Rules,
+    /// What messages of 1 KiB to 1 MiB cost, over none.
+    Sizes,
     /// A module that is changed under load.
     Swap,
     /// What metrics, access log and traces cost.
     Telemetry,
-    /// What a million made-up tenants cost, in CPU, memory and series.
-    Tenants,
     /// How many messages get through to a real broker.
     Throughput,
+    /// What an ack costs with one worker, two and four, over none.
+    Workers,
 }
 
 impl Row {
     /// Every row, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Cost,
+        Self::Sizes,
         Self::Throughput,
         Self::Telemetry,
-        Self::Tenants,
+        Self::Workers,
+        Self::Growth,
         Self::Memory,
         Self::Limit,
         Self::Rules,
@@ -74,14 +82,20 @@ impl Row {
                 shown("reload-large", reload_large::steps(&options), async |p| reload_large::measure(&options, p).await)
                     .await
             }
-            Self::Rules => shown("rules", rounds, async |p| rules::measure(&options, p).await).await,
+            Self::Rules => shown("rules", rules::steps(&options), async |p| rules::measure(&options, p).await).await,
+            Self::Sizes => {
+                apart(async move || shown("sizes", rounds, async |p| sizes::measure(&options, p).await).await).await
+            }
             Self::Telemetry => {
                 apart(async move || shown("telemetry", rounds, async |p| telemetry::measure(&options, p).await).await)
                     .await
             }
-            Self::Tenants => {
-                let steps = tenants::steps(&options);
-                apart(async move || shown("tenants", steps, async |p| tenants::measure(&options, p).await).await).await
+            Self::Workers => {
+                apart(async move || shown("workers", rounds, async |p| workers::measure(&options, p).await).await).await
+            }
+            Self::Growth => {
+                let steps = growth::steps(&options);
+                apart(async move || shown("growth", steps, async |p| growth::measure(&options, p).await).await).await
             }
             Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
         }

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::measure::{MeasureError, Progress};
 use crate::steady::Summary;
 
-use super::super::changes::Changing;
+use super::super::changes::{ALONE, Changing};
 use super::super::policy::{operation, shipped, with_rules};
 use super::super::quantiles::{millis, quantile};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
@@ -57,7 +57,7 @@ async fn form(
     progress: &Progress,
     put: impl Fn(u64) -> Bootstrap,
 ) -> Result<(Vec<f64>, Summary), MeasureError> {
-    let mut changing = Changing::start(put(1), operation::<RULES>, "x-ackguard").await?;
+    let mut changing = Changing::start(put(1), operation::<RULES>, "x-ackguard", ALONE).await?;
     let mut took: Vec<Duration> = Vec::new();
     for _ in 0..count {
         let next = put(changing.next()).extension()?;
@@ -78,7 +78,7 @@ async fn binary(
     let resource = folder.path().join("ecds/ackguard.pb");
     move_into_place(&resource, &render(folder.path(), &version(1)).await?)?;
     let bootstrap = bootstrap.clone().extension_from(&resource);
-    let mut changing = Changing::start(bootstrap, operation::<RULES>, "x-ackguard").await?;
+    let mut changing = Changing::start(bootstrap, operation::<RULES>, "x-ackguard", ALONE).await?;
     let mut took: Vec<Duration> = Vec::new();
     for _ in 0..count {
         let next = render(folder.path(), &version(changing.next())).await?;

@@ -1,42 +1,66 @@
-//! What a guarded subscribe or pull costs Envoy with ten thousand rules, over what it costs with ten. Every tenant that
-//! asks has a rule of its own.
+//! What a guarded subscribe or pull costs Envoy with ten thousand rules, over what it costs with ten, and what memory it holds for
+//! them. Every tenant that asks has a rule of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use stack::{Bootstrap, BootstrapError};
+
 use super::super::policy::{operation, shipped, with_rules};
 use super::super::rounds::{self, Side};
-use super::super::{Figure, Goal, Options, Outcome, Unit};
+use super::super::scaling::Scaling;
+use super::super::way::listeners;
+use super::super::{Figure, Options, Outcome, Unit};
+use super::memory;
 use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
 const FEW: u64 = 10;
+const SOME: u64 = 1_000;
 const MANY: u64 = 10_000;
+
+const SCALING: Scaling = Scaling {
+    many_over_few: ("rules_10000_vs_10", "Envoy's CPU for a subscribe or pull, 10,000 rules over 10"),
+    few: ("rules_10_us", "· with 10 rules"),
+    many: ("rules_10000_us", "· with 10,000 rules"),
+};
+
+/// Those whose memory is looked at.
+const MEMORY: [(u64, &str, &str); 3] = [
+    (FEW, "rules_10_bytes", "· memory of an idle Envoy with 10 rules, over bare"),
+    (SOME, "rules_1000_bytes", "· with 1,000 rules"),
+    (MANY, "rules_10000_bytes", "· with 10,000 rules"),
+];
+
+/// The steps of this row, as it shows them.
+pub(super) fn steps(options: &Options) -> u64 {
+    u64::from(options.rounds) + 1 + MEMORY.len() as u64
+}
 
 pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
     let sides = vec![side::<FEW>().await?, side::<MANY>().await?];
     let rounds = rounds::measure(sides, options.rounds, options.round, progress).await?;
-    let figures = vec![
-        Figure::of_rounds(
-            "rules_10000_vs_10",
-            "Envoy's CPU for a subscribe or pull, 10,000 rules over 10",
-            rounds.ratio(1, 0)?,
-            Unit::Ratio,
-        )
-        .goal(Goal::AtMost(1.2)),
-        Figure::of_rounds("rules_10_us", "· with 10 rules", rounds.micros(0)?, Unit::Micros),
-        Figure::of_rounds("rules_10000_us", "· with 10,000 rules", rounds.micros(1)?, Unit::Micros),
-        Figure::failed("rules_failed", rounds.load.failed),
-    ];
+    let mut figures = SCALING.figures(&rounds)?;
+    let bare = memory::idle(listeners(Vec::new())?, progress).await?;
+    for (count, key, says) in MEMORY {
+        let held = memory::idle(bootstrap(count)?, progress).await?.saturating_sub(bare);
+        figures.push(Figure::new(key, says, held as f64, Unit::MebiBytes));
+    }
+    figures.push(Figure::failed("rules_failed", rounds.load.failed));
     Ok(Outcome::new(figures, &rounds.load))
 }
 
+/// The shipped configuration with so many rules, as text, which Envoy hands to the filter as it is.
+fn bootstrap(rules: u64) -> Result<Bootstrap, BootstrapError> {
+    let shipped = shipped()?;
+    let policy = with_rules(shipped.current_policy(), 1, rules);
+    Ok(shipped.policy_text(&policy.to_string()))
+}
+
 async fn side<const RULES: u64>() -> Result<Side, MeasureError> {
-    let bootstrap = shipped()?;
-    let policy = with_rules(bootstrap.current_policy(), 1, RULES);
-    let site = Arc::new(Site::start(bootstrap.policy(policy)).await?);
+    let site = Arc::new(Site::start(bootstrap(RULES)?).await?);
     let connections = site.cover(CONNECTIONS).await?;
     // As fast as they are answered: with pauses, Envoy's own waking would be measured.
     let traffic =

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::measure::{MeasureError, Progress, noop};
 use crate::steady::Numbered;
 
-use super::super::changes::Changing;
+use super::super::changes::{Changing, OF_TWO};
 use super::super::policy::{shipped, subscribe};
 use super::super::quantiles::{median, millis};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
@@ -74,7 +74,7 @@ impl<P: Fn(u64, &Path) -> Bootstrap> Swapping<P> {
     ) -> Result<Self, MeasureError> {
         let system = |source| MeasureError::System { what: module.display().to_string(), source };
         let bytes = fs::read(module).map_err(system)?;
-        let changing = Changing::start(put(1, module), request, header).await?;
+        let changing = Changing::start(put(1, module), request, header, OF_TWO).await?;
         Ok(Self { changing, module: bytes, folder: folder.to_owned(), header, put })
     }
 

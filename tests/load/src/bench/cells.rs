@@ -1,0 +1,120 @@
+//! Kinds of requests at the listeners of one Envoy, which has one worker and a processor of its own: each kind at each listener
+//! is a side.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exchange::Exchange;
+use super::rounds::{self, Rounds, Side};
+use super::way::listeners;
+use super::{Cost, Figure, Options, Unit};
+use crate::measure::{Filter, MeasureError, Processors, Progress, Site, pin_process};
+use crate::steady::{Expected, Traffic};
+
+/// The listener without a filter.
+pub(super) const BARE: &str = "none";
+/// That of the filter that does nothing.
+pub(super) const NOOP: &str = "noop";
+/// AckGuard with the shipped policy.
+pub(super) const ACKGUARD: &str = "ackguard";
+/// The same with `telemetry: counted`.
+pub(super) const COUNTED: &str = "ackguard_counted";
+
+/// Connections to each listener: enough that Envoy has always something to do, or its waking would be measured.
+const CONNECTIONS: usize = 8;
+
+/// A side: what is sent, and where.
+type Cell = (Exchange, &'static str);
+
+/// What was measured of each.
+#[derive(Debug)]
+pub(super) struct Cells {
+    cells: Vec<Cell>,
+    pub(super) rounds: Rounds,
+}
+
+/// Those listeners that are compared with AckGuard wherever it is.
+pub(super) fn common() -> Vec<(&'static str, Filter)> {
+    vec![
+        (BARE, Filter::None),
+        (NOOP, Filter::Noop),
+        (ACKGUARD, Filter::AckGuard(|_| ())),
+        (COUNTED, Filter::AckGuard(|policy| policy["telemetry"] = "counted".into())),
+    ]
+}
+
+impl Cells {
+    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is.
+    pub(super) async fn measure(
+        ways: Vec<(&'static str, Filter)>,
+        cells: &[(Exchange, &[&'static str])],
+        options: &Options,
+        progress: &Progress,
+    ) -> Result<Self, MeasureError> {
+        let site = Arc::new(Site::with_workers(listeners(ways)?, 1).await?);
+        if let Some(processors) = Processors::two() {
+            pin_process(site.envoy.pid(), processors.measured);
+        }
+        let cells: Vec<Cell> =
+            cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
+        let mut sides = Vec::new();
+        for (exchange, way) in &cells {
+            sides.push(side(&site, *exchange, way).await?);
+        }
+        let rounds = rounds::measure(sides, options.rounds, options.turn, progress).await?;
+        Ok(Self { cells, rounds })
+    }
+
+    /// A request's whole cost at `way` over that at `base`.
+    pub(super) fn whole(
+        &self,
+        key: &'static str,
+        says: &'static str,
+        exchange: Exchange,
+        way: &'static str,
+        base: &'static str,
+    ) -> Result<Figure, MeasureError> {
+        let ratio = self.rounds.ratio(self.place(exchange, way)?, self.place(exchange, base)?)?;
+        Ok(Figure::of_rounds(key, says, ratio, Unit::Ratio))
+    }
+
+    /// What `way` adds to the bare request over what `other` does.
+    pub(super) fn added(
+        &self,
+        key: &'static str,
+        says: &'static str,
+        exchange: Exchange,
+        way: &'static str,
+        other: &'static str,
+    ) -> Result<Figure, MeasureError> {
+        let [way, other, bare] =
+            [self.place(exchange, way)?, self.place(exchange, other)?, self.place(exchange, BARE)?];
+        let ratio = self.rounds.added_ratio((way, bare), (other, bare))?;
+        Ok(Figure::of_rounds(key, says, ratio, Unit::Ratio))
+    }
+
+    /// What each exchange costs at each of its listeners.
+    pub(super) fn costs(&self) -> Result<Vec<Cost>, MeasureError> {
+        let cost = |(place, (exchange, way)): (usize, &Cell)| {
+            self.rounds.micros(place).map(|micros| Cost { exchange: exchange.name(), way, micros })
+        };
+        self.cells.iter().enumerate().map(cost).collect()
+    }
+
+    fn place(&self, exchange: Exchange, way: &'static str) -> Result<usize, MeasureError> {
+        self.cells.iter().position(|cell| *cell == (exchange, way)).ok_or(MeasureError::Nothing("that side"))
+    }
+}
+
+async fn side(site: &Arc<Site>, exchange: Exchange, way: &str) -> Result<Side, MeasureError> {
+    let refused = exchange == Exchange::Refused;
+    if refused {
+        // The one that the bucket holds.
+        for mut connection in site.open(way, 1).await? {
+            crate::steady::answer(&mut connection, exchange.request()(0)).await.map_err(MeasureError::Request)?;
+        }
+    }
+    let expected = Expected::Status(if refused { 429 } else { 200 });
+    let traffic = Traffic { request: exchange.request(), expected, every: Duration::ZERO };
+    Ok(Side::new(Arc::clone(site), site.open(way, CONNECTIONS).await?, traffic))
+}

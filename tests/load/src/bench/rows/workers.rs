@@ -1,0 +1,64 @@
+//! What AckGuard adds to an ack where Envoy has one worker, two and four. All have the same load, which is no more than one
+//! carries; no Envoy is kept on a processor, so that what several workers do to each other is measured with them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::exchange::Exchange;
+use super::super::rounds::{self, Rounds, Side};
+use super::super::way::listeners;
+use super::super::{Figure, Options, Outcome, Unit};
+use crate::measure::{Filter, MeasureError, Progress, Site};
+use crate::steady::{Expected, Traffic};
+
+const BARE: &str = "none";
+const ACKGUARD: &str = "ackguard";
+
+/// Connections to each listener, whose workers have equal shares of them.
+const CONNECTIONS: usize = 8;
+/// From one request of a connection to its next: 2,000 requests/s in all.
+const EVERY: Duration = Duration::from_millis(4);
+/// How many turns of a comparison of many one of these takes: at a load that leaves Envoy idle now and then, a turn has fewer
+/// requests.
+const TURNS: u32 = 5;
+
+/// What is told of an Envoy: how many workers it has, and its keys.
+const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
+    (
+        1,
+        ["workers_1_vs_bare", "workers_1_added_us"],
+        ["Envoy's CPU for an ack with 1 worker, over bare", "· added by AckGuard"],
+    ),
+    (2, ["workers_2_vs_bare", "workers_2_added_us"], ["· with 2 workers", "· added by AckGuard"]),
+    (4, ["workers_4_vs_bare", "workers_4_added_us"], ["· with 4 workers", "· added by AckGuard"]),
+];
+
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let mut sides = Vec::new();
+    for (workers, ..) in ENVOYS {
+        let ways = vec![(BARE, Filter::None), (ACKGUARD, Filter::AckGuard(|_| ()))];
+        let site = Arc::new(Site::with_workers(listeners(ways)?, workers).await?);
+        for way in [BARE, ACKGUARD] {
+            let connections = site.cover_listener(way, CONNECTIONS / workers as usize).await?;
+            let traffic = Traffic { request: Exchange::Ack.request(), expected: Expected::Status(200), every: EVERY };
+            sides.push(Side::new(Arc::clone(&site), connections, traffic));
+        }
+    }
+    let rounds = rounds::measure(sides, options.rounds, options.turn * TURNS, progress).await?;
+    figures(&rounds).map(|figures| Outcome::new(figures, &rounds.load))
+}
+
+fn figures(rounds: &Rounds) -> Result<Vec<Figure>, MeasureError> {
+    // A bare side and one with AckGuard of each.
+    let sides = |envoy: usize| (2 * envoy + 1, 2 * envoy);
+    let more = rounds.added_ratio(sides(ENVOYS.len() - 1), sides(0))?;
+    let says = "added to an ack with 4 workers, over what is added with 1";
+    let mut figures = vec![Figure::of_rounds("workers_4_vs_1", says, more, Unit::Ratio)];
+    for (envoy, (_, [ratio, added], [says_ratio, says_added])) in ENVOYS.into_iter().enumerate() {
+        let (guarded, bare) = sides(envoy);
+        figures.push(Figure::of_rounds(ratio, says_ratio, rounds.ratio(guarded, bare)?, Unit::Ratio));
+        figures.push(Figure::of_rounds(added, says_added, rounds.added(guarded, bare)?, Unit::Micros));
+    }
+    figures.push(Figure::failed("workers_failed", rounds.load.failed));
+    Ok(figures)
+}
