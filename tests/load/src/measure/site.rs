@@ -1,5 +1,6 @@
 //! An Envoy with a filter, and an upstream behind it that answers at once.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use stack::{Bootstrap, Envoy, Protocol, Workers, listener};
@@ -16,7 +17,7 @@ const WORKERS: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) envoy: Envoy,
-    _upstream: Upstream,
+    upstream: Upstream,
     workers: u32,
 }
 
@@ -33,7 +34,7 @@ impl Site {
         let bootstrap = bootstrap
             .upstream(upstream.address, Protocol::Http1)
             .with(|document| listener(document, LISTENER)["stat_prefix"] = LISTENER.into());
-        Ok(Self { envoy: Envoy::start(bootstrap, Workers(workers)).await?, _upstream: upstream, workers })
+        Ok(Self { envoy: Envoy::start(bootstrap, Workers(workers)).await?, upstream, workers })
     }
 
     /// Opens `each` connections to every worker of the guarded listener.
@@ -41,9 +42,19 @@ impl Site {
         Ok(cover(&self.envoy, self.workers as usize, each).await?)
     }
 
+    /// Where `listener` listens.
+    pub(crate) async fn address(&self, listener: &str) -> Result<SocketAddr, MeasureError> {
+        self.envoy.listener(listener).await?.ok_or(MeasureError::Nothing("a listener is missing"))
+    }
+
+    /// Where the upstream does.
+    pub(crate) fn upstream(&self) -> SocketAddr {
+        self.upstream.address
+    }
+
     /// Opens `count` connections to `listener`, for an Envoy that has one worker.
     pub(crate) async fn open(&self, listener: &str, count: usize) -> Result<Vec<Connection>, MeasureError> {
-        let address = self.envoy.listener(listener).await?.ok_or(MeasureError::Nothing("a listener is missing"))?;
+        let address = self.address(listener).await?;
         let mut connections = Vec::new();
         for _ in 0..count {
             let connect = |reason| CoverError::Connect { address, reason };

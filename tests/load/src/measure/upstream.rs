@@ -1,35 +1,34 @@
-//! An upstream that answers at once, as a broker would: what a filter reads of its answers is there.
+//! An upstream that answers at once, as a broker would: what a filter reads of its answers is there. It shares a processor with
+//! what loads an Envoy, so its answers are bytes that were rendered before.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::http1;
 
 /// The group whose pulls bring [`BATCH`].
 pub(crate) const BATCH_GROUP: &str = "batch";
 /// The group whose pulls bring [`LARGE`].
 pub(crate) const LARGE_GROUP: &str = "large";
 
+/// Room for one read: requests are smaller than this.
+const READ: usize = 16 << 10;
+
 /// As good as any broker's answer to whatever is not one of those below.
-const OTHER: &str = r#"{"consumerId":"c1","state":"Created","messages":[]}"#;
+static OTHER: LazyLock<Vec<u8>> = LazyLock::new(|| ok(r#"{"consumerId":"c1","state":"Created","messages":[]}"#));
 /// To an ack.
-const ACKED: &str = r#"{"acked":["1-42-7f3a5c","1-43-99b0d1"],"failed":[]}"#;
+static ACKED: LazyLock<Vec<u8>> = LazyLock::new(|| ok(r#"{"acked":["1-42-7f3a5c","1-43-99b0d1"],"failed":[]}"#));
 /// To a pull: one message, of 200 bytes and what stands around its body.
-static PULLED: LazyLock<Bytes> = LazyLock::new(|| messages(1, 200));
+static PULLED: LazyLock<Vec<u8>> = LazyLock::new(|| messages(1, 200));
 /// Sixteen messages of a KiB.
-static BATCH: LazyLock<Bytes> = LazyLock::new(|| messages(16, 1 << 10));
+static BATCH: LazyLock<Vec<u8>> = LazyLock::new(|| messages(16, 1 << 10));
 /// A MiB in sixteen messages.
-static LARGE: LazyLock<Bytes> = LazyLock::new(|| messages(16, 1 << 16));
+static LARGE: LazyLock<Vec<u8>> = LazyLock::new(|| messages(16, 1 << 16));
 
 /// An upstream at any free port of the loopback. It ends when this is dropped.
 #[derive(Debug)]
@@ -54,35 +53,52 @@ impl Drop for Upstream {
 
 async fn accept(socket: TcpListener) {
     while let Ok((stream, _)) = socket.accept().await {
-        // Answers are small and complete: waiting to fill a packet would be measured as the gateway's time.
+        // Answers are complete: waiting to fill a packet would be measured as the gateway's time.
         if stream.set_nodelay(true).is_ok() {
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));
+            tokio::spawn(serve(stream));
         }
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let body = answer_to(request.uri().path());
-    // A request that breaks off needs no answer; a gateway that makes one up would be seen at the client.
-    _ = request.into_body().collect().await;
-    let mut response = Response::new(Full::new(body));
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
-    Ok(response)
-}
-
-fn answer_to(path: &str) -> Bytes {
-    let of_group = |group: &str| path.split('/').nth(4) == Some(group);
-    match path.rsplit(':').next() {
-        Some("ack") => Bytes::from_static(ACKED.as_bytes()),
-        Some("pull") if of_group(BATCH_GROUP) => BATCH.clone(),
-        Some("pull") if of_group(LARGE_GROUP) => LARGE.clone(),
-        Some("pull") => PULLED.clone(),
-        _ => Bytes::from_static(OTHER.as_bytes()),
+/// Answers one request after the other. A connection that breaks off, or brings what is no request, is closed: a gateway that
+/// makes up an answer would be seen at the client.
+async fn serve(mut stream: TcpStream) {
+    let mut held = Vec::new();
+    while let Ok(request) = http1::request(&held) {
+        if let Some((path, length)) = request {
+            let answer = answer_to(path);
+            held.drain(..length);
+            if stream.write_all(answer).await.is_err() {
+                return;
+            }
+        } else {
+            held.reserve(READ);
+            if !matches!(stream.read_buf(&mut held).await, Ok(1..)) {
+                return;
+            }
+        }
     }
 }
 
+fn answer_to(path: &str) -> &'static [u8] {
+    let of_group = |group: &str| path.split('/').nth(4) == Some(group);
+    match path.rsplit(':').next() {
+        Some("ack") => &ACKED,
+        Some("pull") if of_group(BATCH_GROUP) => &BATCH,
+        Some("pull") if of_group(LARGE_GROUP) => &LARGE,
+        Some("pull") => &PULLED,
+        _ => &OTHER,
+    }
+}
+
+/// The answer with this body.
+fn ok(body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
 /// The answer to a pull of so many messages, whose bodies have so many bytes.
-fn messages(count: u64, bytes: usize) -> Bytes {
+fn messages(count: u64, bytes: usize) -> Vec<u8> {
     let message = |number: u64| {
         json!({
             "messageId": format!("orders-1-{number}"), "receipt": format!("1-{number}-7f3a5c"), "topic": "orders",
@@ -92,7 +108,7 @@ fn messages(count: u64, bytes: usize) -> Bytes {
         })
     };
     let all: Vec<_> = (0..count).map(message).collect();
-    json!({ "messages": all }).to_string().into()
+    ok(&json!({ "messages": all }).to_string())
 }
 
 #[cfg(test)]
@@ -106,8 +122,9 @@ mod tests {
         {
             let answer = answer_to(&format!("/tmq/v1/groups/{group}/consumers/c1:pull"));
             assert!((least..most).contains(&answer.len()), "{group}: {}", answer.len());
+            assert_eq!(http1::answer(answer), Ok(Some((200, answer.len()))));
         }
-        assert_eq!(answer_to("/tmq/v1/groups/large/consumers/c1:ack"), ACKED);
-        assert_eq!(answer_to("/other"), OTHER);
+        assert_eq!(answer_to("/tmq/v1/groups/large/consumers/c1:ack"), *ACKED);
+        assert_eq!(answer_to("/other"), *OTHER);
     }
 }

@@ -1,6 +1,7 @@
 //! The rows of the benchmark: each is one measurement, a module of its own.
 
 mod cost;
+mod latency;
 mod limit;
 mod memory;
 mod reload;
@@ -19,6 +20,8 @@ use crate::measure::{MeasureError, Processors, Progress, on_processor};
 pub enum Row {
     /// What a request of each kind costs, beside other filters.
     Cost,
+    /// How much later an ack is answered at half of the load that Envoy bears.
+    Latency,
     /// How exactly a limit holds.
     Limit,
     /// What the module weighs, and what an idle Envoy holds for it.
@@ -41,8 +44,9 @@ pub enum Row {
 
 impl Row {
     /// Every row, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Cost,
+        Self::Latency,
         Self::Throughput,
         Self::Telemetry,
         Self::Tenants,
@@ -64,6 +68,9 @@ impl Row {
         match self {
             Self::Cost => {
                 apart(async move || shown("cost", rounds, async |p| cost::measure(&options, p).await).await).await
+            }
+            Self::Latency => {
+                apart(async move || shown("latency", rounds, async |p| latency::measure(&options, p).await).await).await
             }
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
             Self::Throughput => shown("throughput", rounds, async |p| throughput::measure(&options, p).await).await,
