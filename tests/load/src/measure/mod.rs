@@ -15,7 +15,7 @@ use stack::{AdminError, BootstrapError, StartFailure, TimedOut};
 use crate::steady::{CoverError, Fault};
 
 pub use machine::Machine;
-pub(crate) use pin::{Processors, on_processor, pin_process};
+pub(crate) use pin::apart;
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};
 pub(crate) use upstream::{BATCH_GROUP, LARGE_GROUP};

@@ -8,6 +8,7 @@ use stack::{Bootstrap, Envoy, Protocol, Workers, listener};
 use crate::steady::{Connection, CoverError, LISTENER, cover};
 
 use super::MeasureError;
+use super::pin::pin_process;
 use super::upstream::Upstream;
 
 /// Envoy's workers: with one alone, a policy would serve everywhere when it serves anywhere.
@@ -35,6 +36,17 @@ impl Site {
             .upstream(upstream.address, Protocol::Http1)
             .with(|document| listener(document, LISTENER)["stat_prefix"] = LISTENER.into());
         Ok(Self { envoy: Envoy::start(bootstrap, Workers(workers)).await?, upstream, workers })
+    }
+
+    /// The same with one worker, and every thread on `processor` if there is one.
+    pub(crate) async fn on_processor(bootstrap: Bootstrap, processor: Option<usize>) -> Result<Self, MeasureError> {
+        let site = Self::with_workers(bootstrap, 1).await?;
+        match processor {
+            Some(processor) if !pin_process(site.envoy.pid(), processor) => {
+                Err(MeasureError::Nothing("Envoy cannot be kept on a processor"))
+            }
+            _ => Ok(site),
+        }
     }
 
     /// Opens `each` connections to every worker of the guarded listener.

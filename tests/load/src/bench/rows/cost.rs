@@ -11,7 +11,7 @@ use super::super::rounds::{self, Rounds, Side};
 use super::super::way::{Filter, listeners};
 use super::super::{Cost, Figure, Goal, Options, Outcome, Unit};
 use crate::limits::token_bucket;
-use crate::measure::{MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 /// Connections to each listener: enough that Envoy has always something to do, or its waking would be measured.
@@ -53,11 +53,12 @@ const CELLS: [(Exchange, &[&str]); 8] = [
 /// A side: what is sent, and where.
 type Cell = (Exchange, &'static str);
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let site = Arc::new(Site::with_workers(listeners(ways())?, 1).await?);
-    if let Some(processors) = Processors::two() {
-        pin_process(site.envoy.pid(), processors.measured);
-    }
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
+    let site = Arc::new(Site::on_processor(listeners(ways())?, processor).await?);
     let cells: Vec<Cell> = CELLS.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
     let mut sides = Vec::new();
     for (exchange, way) in &cells {

@@ -10,7 +10,7 @@ use super::super::rounds::{in_turns, spread};
 use super::super::way::{Filter, listeners};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
 use crate::http1;
-use crate::measure::{MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{MeasureError, Progress, Site};
 use crate::open_loop::{Lanes, Turn, at_once, even, poisson};
 use crate::steady::Summary;
 
@@ -71,12 +71,13 @@ impl Arrivals {
     const ALL: [Self; 2] = [Self::Even, Self::Poisson];
 }
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let ways = Side::ALL.into_iter().filter_map(Side::way).collect();
-    let site = Site::with_workers(listeners(ways)?, 1).await?;
-    if let Some(processors) = Processors::two() {
-        pin_process(site.envoy.pid(), processors.measured);
-    }
+    let site = Site::on_processor(listeners(ways)?, processor).await?;
     let mut cells = Vec::new();
     for arrivals in Arrivals::ALL {
         for side in Side::ALL {

@@ -13,7 +13,7 @@ mod tenants;
 mod throughput;
 
 use super::{Options, Outcome};
-use crate::measure::{MeasureError, Processors, Progress, on_processor};
+use crate::measure::{MeasureError, Progress, apart};
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -67,10 +67,11 @@ impl Row {
         let options = *options;
         match self {
             Self::Cost => {
-                apart(async move || shown("cost", rounds, async |p| cost::measure(&options, p).await).await).await
+                apart(async move |on| shown("cost", rounds, async |p| cost::measure(&options, on, p).await).await).await
             }
             Self::Latency => {
-                apart(async move || shown("latency", rounds, async |p| latency::measure(&options, p).await).await).await
+                apart(async move |on| shown("latency", rounds, async |p| latency::measure(&options, on, p).await).await)
+                    .await
             }
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
             Self::Throughput => shown("throughput", rounds, async |p| throughput::measure(&options, p).await).await,
@@ -83,23 +84,19 @@ impl Row {
             }
             Self::Rules => shown("rules", rounds, async |p| rules::measure(&options, p).await).await,
             Self::Telemetry => {
-                apart(async move || shown("telemetry", rounds, async |p| telemetry::measure(&options, p).await).await)
-                    .await
+                apart(async move |on| {
+                    shown("telemetry", rounds, async |p| telemetry::measure(&options, on, p).await).await
+                })
+                .await
             }
             Self::Tenants => {
                 let steps = tenants::steps(&options);
-                apart(async move || shown("tenants", steps, async |p| tenants::measure(&options, p).await).await).await
+                apart(async move |on| shown("tenants", steps, async |p| tenants::measure(&options, on, p).await).await)
+                    .await
             }
             Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
         }
     }
-}
-
-/// Measures on the processor that is left to what loads an Envoy.
-async fn apart<F: Future<Output = Result<Outcome, MeasureError>>>(
-    row: impl FnOnce() -> F + Send + 'static,
-) -> Result<Outcome, MeasureError> {
-    on_processor(Processors::two().map(|processors| processors.load), row).await
 }
 
 /// Measures, and shows how far it is.

@@ -14,7 +14,7 @@ use super::super::exchange::subscribe_of;
 use super::super::rounds::{self, Side};
 use super::super::way::{Filter, listeners};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Expected, Load, Numbered, Traffic};
 
 /// The listener.
@@ -40,15 +40,16 @@ pub(super) fn steps(options: &Options) -> u64 {
 /// Tenants for a step of its progress.
 const STEP: u64 = 10_000;
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let filter = Filter::AckGuard(|policy| {
         let plenty = json!({ "name": "by-tenant", "operations": ["subscribe"], "key": ["tenant"], "rate": "1000000/s", "burst": 1_000_000 });
         policy["limits"] = json!([plenty]);
     });
-    let site = Arc::new(Site::with_workers(listeners(vec![(WAY, filter)])?, 1).await?);
-    if let Some(processors) = Processors::two() {
-        pin_process(site.envoy.pid(), processors.measured);
-    }
+    let site = Arc::new(Site::on_processor(listeners(vec![(WAY, filter)])?, processor).await?);
     let resident = || site.envoy.resident_bytes().ok_or(MeasureError::Nothing("Envoy has ended"));
     // All that a few tenants need is there before.
     fill(&site, few, STEP.min(options.tenants), None).await?;
