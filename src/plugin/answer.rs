@@ -76,22 +76,24 @@ impl Answer {
         let is_told = policy.telemetry == Telemetry::Full;
         let is_timed = is_told || ack.is_some();
         let is_asked = is_timed || subscription.is_some() || in_flight.is_some() || brought.is_some();
-        is_asked.then(|| Box::new(Answer {
-            host,
-            dialect,
-            kind,
-            is_told,
-            since: is_timed.then(|| host.now_nanos()),
-            details,
-            subscription,
-            ack,
-            in_flight,
-            brought,
-            has_begun: false,
-            reader: None,
-            come: 0,
-            most: 0,
-        }))
+        is_asked.then(|| {
+            Box::new(Answer {
+                host,
+                dialect,
+                kind,
+                is_told,
+                since: is_timed.then(|| host.now_nanos()),
+                details,
+                subscription,
+                ack,
+                in_flight,
+                brought,
+                has_begun: false,
+                reader: None,
+                come: 0,
+                most: 0,
+            })
+        })
     }
 
     /// Takes the head of the answer.

@@ -5,7 +5,8 @@
 //! - [`run`](mod@run) brings consumers and producers together until the broker's ledger is drained.
 //! - [`incident`] makes two runs, bare and guarded; [`result`] has their figures, [`verdict`] judges them.
 //! - [`bench`](mod@bench) measures the filter; [`steady`] is constant load on a gateway whose policy changes under it;
-//!   [`limits`] measures how exactly limits hold; [`measure`](mod@measure) is what both are made of.
+//!   `open_loop` is one that waits for nothing; [`limits`] measures how exactly limits hold; [`measure`](mod@measure) is
+//!   what all are made of.
 //! - [`traffic`](mod@traffic) goes on for ever, for whoever watches a gateway.
 //! - [`progress`], [`table`] and [`report`] show them: while they run, on the terminal, as a page; [`output`] writes
 //!   the files.
@@ -15,10 +16,12 @@ pub mod bench;
 pub mod client;
 mod consumer;
 pub mod cpu;
+mod http1;
 pub mod incident;
 pub mod latency;
 pub mod limits;
 pub mod measure;
+mod open_loop;
 pub mod output;
 pub mod progress;
 pub mod report;

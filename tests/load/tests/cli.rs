@@ -11,7 +11,7 @@ fn what_cannot_be_done_is_named_and_has_its_exit_status() {
         (&["incident", "--work-min", "soon"], 2, "'--work-min <DURATION>'"),
         (&["incident", "--semantics", "other"], 2, "[possible values: legacy, fixed]"),
         (&["bench", "--reloads", "0"], 2, "'--reloads <RELOADS>': 0 is not in 1.."),
-        (&["bench", "--only", "speed"], 2, "[possible values: cost, growth, limit, memory, reload, "),
+        (&["bench", "--only", "speed"], 2, "[possible values: cost, growth, latency, limit, memory, reload, "),
         (&["incident", "--guarded", "127.0.0.1:1"], 2, "--bare <HOST:PORT>"),
         (
             &["incident", "--guarded", "a:1", "--bare", "a:1", "--admin", "a:1", "--semantics", "legacy"],

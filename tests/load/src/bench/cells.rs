@@ -8,7 +8,7 @@ use super::exchange::Exchange;
 use super::rounds::{self, Rounds, Side};
 use super::way::listeners;
 use super::{Cost, Figure, Options, Unit};
-use crate::measure::{Filter, MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{Filter, MeasureError, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 /// The listener without a filter.
@@ -44,17 +44,14 @@ pub(super) fn common() -> Vec<(&'static str, Filter)> {
 }
 
 impl Cells {
-    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is.
+    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is. Envoy is kept on `processor`.
     pub(super) async fn measure(
         ways: Vec<(&'static str, Filter)>,
         cells: &[(Exchange, &[&'static str])],
-        options: &Options,
+        (options, processor): (&Options, Option<usize>),
         progress: &Progress,
     ) -> Result<Self, MeasureError> {
-        let site = Arc::new(Site::with_workers(listeners(ways)?, 1).await?);
-        if let Some(processors) = Processors::two() {
-            pin_process(site.envoy.pid(), processors.measured);
-        }
+        let site = Arc::new(Site::on_processor(listeners(ways)?, processor).await?);
         let cells: Vec<Cell> =
             cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
         let mut sides = Vec::new();

@@ -175,6 +175,7 @@ impl fmt::Display for Figure {
     /// The value with its unit.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unit {
+            Unit::Millis if self.value.abs() < 10.0 => write!(out, "{:.3} ms", self.value),
             Unit::Millis => write!(out, "{:.1} ms", self.value),
             Unit::Micros => write!(out, "{:.1} µs", self.value),
             Unit::Ratio => write!(out, "{:.2}", self.value),

@@ -4,7 +4,7 @@
 //!   - `exchange` and `way`: what is asked, and the listeners with one filter each that are asked; `cells` has both,
 //!   - `policy`, policies of any number of rules,
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
-//!   - `rounds`, sites that are measured in turns, so that what the machine does meanwhile meets all of them; `scaling` tells of
+//!   - `rounds`, sides that are measured in turns, so that what the machine does meanwhile meets all of them; `scaling` tells of
 //!     one that has few of something and one that has many.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
 //! - [`table()`] shows what came of all, [`chart()`](chart()) draws the costs, [`write()`] keeps both.
@@ -39,9 +39,9 @@ pub struct Options {
     pub reloads: u64,
     /// Renames of a policy of ten thousand rules in binary form, and a fifth as many of one as text and as a Struct.
     pub large_reloads: u64,
-    /// Rounds of each comparison of CPU time: in a round, each site has a turn.
+    /// Rounds of each comparison: in a round, each side has a turn.
     pub rounds: u32,
-    /// How long a turn takes, where two sides take turns.
+    /// How long a turn takes, where few sides take turns.
     pub round: Duration,
     /// How long a turn takes, where dozens do.
     pub turn: Duration,

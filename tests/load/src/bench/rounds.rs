@@ -52,28 +52,46 @@ impl Side {
     }
 }
 
-/// Measures `sides` in `rounds` rounds, after one that warms up. In each, every side has its turn of `time`; the first turn is
-/// another's each round.
+/// Measures `sides` in `rounds` rounds of turns of `time`.
 pub(super) async fn measure(
     mut sides: Vec<Side>,
     rounds: u32,
     time: Duration,
     progress: &Progress,
 ) -> Result<Rounds, MeasureError> {
+    let spent = in_turns(&mut sides, rounds, progress, async |side| side.round(time).await).await?;
+    let load = sides.into_iter().fold(Summary::default(), |load, side| load.and(side.load));
+    Ok(Rounds { spent, load })
+}
+
+/// Gives each of `sides` a `turn` in each of `rounds` rounds, after one that warms up; the first turn is another's each round.
+/// Returns what came of them, by round and by side.
+pub(super) async fn in_turns<S, T>(
+    sides: &mut [S],
+    rounds: u32,
+    progress: &Progress,
+    mut turn: impl AsyncFnMut(&mut S) -> Result<T, MeasureError>,
+) -> Result<Vec<Vec<T>>, MeasureError> {
     let mut all = Vec::new();
     for number in 0..=rounds {
-        let mut spent = vec![0.0; sides.len()];
-        for turn in 0..sides.len() {
-            let place = (turn + number as usize) % sides.len();
-            spent[place] = sides[place].round(time).await?;
+        let first = number as usize % sides.len();
+        let mut round = Vec::new();
+        for place in (first..sides.len()).chain(0..first) {
+            round.push(turn(&mut sides[place]).await?);
         }
         if number > 0 {
-            all.push(spent);
+            round.rotate_right(first);
+            all.push(round);
             progress.step();
         }
     }
-    let load = sides.into_iter().fold(Summary::default(), |load, side| load.and(side.load));
-    Ok(Rounds { spent: all, load })
+    Ok(all)
+}
+
+/// How what `of` makes of a round is spread over `rounds`.
+pub(super) fn spread<T>(rounds: &[Vec<T>], of: impl Fn(&[T]) -> f64) -> Result<Spread, MeasureError> {
+    let values: Vec<f64> = rounds.iter().map(|round| of(round)).collect();
+    Spread::of(&values).ok_or(MeasureError::Nothing("no round"))
 }
 
 impl Rounds {
@@ -109,7 +127,25 @@ impl Rounds {
     }
 
     fn spread(&self, of: impl Fn(&[f64]) -> f64) -> Result<Spread, MeasureError> {
-        let values: Vec<f64> = self.spent.iter().map(|spent| of(spent)).collect();
-        Spread::of(&values).ok_or(MeasureError::Nothing("no round"))
+        spread(&self.spent, of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_round_but_the_first_is_told_by_side_and_begins_with_another() {
+        let progress = Progress::begin("turns", 2);
+        let mut sides = ["a", "b", "c"];
+        let mut order = String::new();
+        let turn = async |side: &mut &'static str| {
+            order += side;
+            Ok(*side)
+        };
+        let rounds = in_turns(&mut sides, 2, &progress, turn).await.unwrap();
+        assert_eq!(order, "abcbcacab");
+        assert_eq!(rounds, [["a", "b", "c"]; 2]);
     }
 }

@@ -4,7 +4,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 
-use super::{Cost, Outcome};
+use super::{Cost, Outcome, Unit};
 use crate::measure::Machine;
 
 /// The table of the figures, that of the costs where there are any, and in a line what they were measured on.
@@ -19,8 +19,9 @@ pub fn table(outcome: &Outcome, machine: &Machine) -> String {
             Some(false) => "missed",
             None => "",
         };
-        let quartiles = figure.quartiles.map(|[first, third]| format!("{first:.2} – {third:.2}")).unwrap_or_default();
-        table.push_record([figure.says, &figure.to_string(), &quartiles, &goal, met, figure.key]);
+        let places = if figure.unit == Unit::Millis { 3 } else { 2 };
+        let quartiles = figure.quartiles.map(|[first, third]| format!("{first:.places$} – {third:.places$}"));
+        table.push_record([figure.says, &figure.to_string(), &quartiles.unwrap_or_default(), &goal, met, figure.key]);
     }
     let table = table.build().with(Style::rounded()).modify(Columns::new(1..4), Alignment::right()).to_string();
     let load = |load: Option<f32>| load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));

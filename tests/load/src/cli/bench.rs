@@ -25,10 +25,10 @@ pub(crate) struct Args {
     /// Policies of 10,000 rules to move into place under load in binary form, and a fifth as many as text and as a Struct.
     #[arg(long, default_value_t = Options::default().large_reloads, value_parser = clap::value_parser!(u64).range(1..))]
     large_reloads: u64,
-    /// Rounds of each comparison of CPU time: in a round, each site has a turn.
+    /// Rounds of each comparison: in a round, each side has a turn.
     #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long a turn takes, where two sides take turns.
+    /// How long a turn takes, where few sides take turns.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     round: Duration,
     /// How long a turn takes where the costs of all exchanges are compared.

@@ -17,7 +17,7 @@ use crate::steady::{CoverError, Fault};
 
 pub(crate) use filter::{Filter, token_bucket};
 pub use machine::Machine;
-pub(crate) use pin::{Processors, on_processor, pin_process};
+pub(crate) use pin::apart;
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};
 pub(crate) use upstream::{BATCH_GROUP, RECEIPTS, Size, consumer_of_receipts, receipts};

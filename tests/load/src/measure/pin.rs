@@ -10,18 +10,30 @@ use super::MeasureError;
 
 /// The processor of what is measured, and that of what loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Processors {
-    pub(crate) measured: usize,
-    pub(crate) load: usize,
+struct Processors {
+    measured: usize,
+    load: usize,
 }
 
 impl Processors {
     /// Two of those that this thread may use. `None` where there is one alone, or the system does not tell.
-    pub(crate) fn two() -> Option<Self> {
+    fn two() -> Option<Self> {
         let allowed = sched_getaffinity(None).ok()?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
         Some(Self { measured: usable.next()?, load: usable.next()? })
     }
+}
+
+/// Does `work` on the processor that is left to what loads an Envoy. It is told which is the other one, for the Envoy: whoever
+/// asks on that thread finds one alone, and so does the Envoy, which begins where it was started.
+///
+/// # Errors
+/// Those of `work`, and where the system gives no thread.
+pub(crate) async fn apart<T: Send + 'static, F: Future<Output = Result<T, MeasureError>>>(
+    work: impl FnOnce(Option<usize>) -> F + Send + 'static,
+) -> Result<T, MeasureError> {
+    let two = Processors::two();
+    on_processor(two.map(|two| two.load), move || work(two.map(|two| two.measured))).await
 }
 
 /// Does `work` on a thread of its own, with a runtime of its own that has no other, on `processor` if there is one: what loads
@@ -29,7 +41,7 @@ impl Processors {
 ///
 /// # Errors
 /// Those of `work`, and where the system gives no thread.
-pub(crate) async fn on_processor<T: Send + 'static, F: Future<Output = Result<T, MeasureError>>>(
+async fn on_processor<T: Send + 'static, F: Future<Output = Result<T, MeasureError>>>(
     processor: Option<usize>,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<T, MeasureError> {
@@ -70,7 +82,7 @@ impl Drop for Joined {
 
 /// Keeps every thread of the process `pid`, and those that they start from now on, on `processor`. Says whether the system
 /// does so.
-pub(crate) fn pin_process(pid: u32, processor: usize) -> bool {
+pub(super) fn pin_process(pid: u32, processor: usize) -> bool {
     let tasks = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()?.tasks().ok());
     let mut tasks = tasks.into_iter().flatten().flatten().peekable();
     tasks.peek().is_some()
@@ -115,6 +127,20 @@ mod tests {
         });
         assert!(tokio::time::timeout(std::time::Duration::from_millis(1), work).await.is_err());
         ended.recv().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_started_apart_is_kept_on_the_other_processor() {
+        let Some(Processors { measured, load }) = Processors::two() else { return };
+        let kept = apart(async move |processor: Option<usize>| {
+            let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+            assert!(pin_process(child.id(), processor.unwrap()));
+            let allowed = sched_getaffinity(Pid::from_raw(child.id() as i32)).unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            Ok((allowed.is_set(measured), allowed.is_set(load)))
+        });
+        assert_eq!(kept.await.unwrap(), (true, false));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use stack::{Bootstrap, Envoy, Protocol, Workers, listener};
 use crate::steady::{Connection, CoverError, LISTENER, cover, cover_listener};
 
 use super::MeasureError;
+use super::pin::pin_process;
 use super::upstream::Upstream;
 
 /// Envoy's workers: with one alone, a policy would serve everywhere when it serves anywhere.
@@ -17,7 +18,7 @@ const WORKERS: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) envoy: Envoy,
-    _upstream: Upstream,
+    upstream: Upstream,
     workers: u32,
 }
 
@@ -34,7 +35,18 @@ impl Site {
         let bootstrap = bootstrap
             .upstream(upstream.address, Protocol::Http1)
             .with(|document| listener(document, LISTENER)["stat_prefix"] = LISTENER.into());
-        Ok(Self { envoy: Envoy::start(bootstrap, Workers(workers)).await?, _upstream: upstream, workers })
+        Ok(Self { envoy: Envoy::start(bootstrap, Workers(workers)).await?, upstream, workers })
+    }
+
+    /// The same with one worker, and every thread on `processor` if there is one.
+    pub(crate) async fn on_processor(bootstrap: Bootstrap, processor: Option<usize>) -> Result<Self, MeasureError> {
+        let site = Self::with_workers(bootstrap, 1).await?;
+        match processor {
+            Some(processor) if !pin_process(site.envoy.pid(), processor) => {
+                Err(MeasureError::Nothing("Envoy cannot be kept on a processor"))
+            }
+            _ => Ok(site),
+        }
     }
 
     /// Opens `each` connections to every worker of the guarded listener.
@@ -46,6 +58,16 @@ impl Site {
     pub(crate) async fn cover_listener(&self, listener: &str, each: usize) -> Result<Vec<Connection>, MeasureError> {
         let address = self.address(listener).await?;
         Ok(cover_listener(&self.envoy, (listener, address), self.workers as usize, each).await?)
+    }
+
+    /// Where `listener` listens.
+    pub(crate) async fn address(&self, listener: &str) -> Result<SocketAddr, MeasureError> {
+        self.envoy.listener(listener).await?.ok_or(MeasureError::Nothing("a listener is missing"))
+    }
+
+    /// Where the upstream does.
+    pub(crate) fn upstream(&self) -> SocketAddr {
+        self.upstream.address
     }
 
     /// Opens `count` connections to `listener`, for an Envoy that has one worker.
@@ -62,10 +84,6 @@ impl Site {
     /// The memory that Envoy holds, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64, MeasureError> {
         self.envoy.resident_bytes().ok_or(MeasureError::Nothing("Envoy has ended"))
-    }
-
-    async fn address(&self, listener: &str) -> Result<SocketAddr, MeasureError> {
-        self.envoy.listener(listener).await?.ok_or(MeasureError::Nothing("a listener is missing"))
     }
 }
 

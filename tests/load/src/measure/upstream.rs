@@ -1,19 +1,16 @@
-//! An upstream that answers at once, as a broker would: what a filter reads of its answers is there.
+//! An upstream that answers at once, as a broker would: what a filter reads of its answers is there. It shares a processor with
+//! what loads an Envoy, so its answers are bytes that were rendered before.
 
-use std::convert::Infallible;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::http1;
 
 /// The group whose pulls bring [`BATCH`].
 pub(crate) const BATCH_GROUP: &str = "batch";
@@ -70,16 +67,19 @@ impl Size {
     }
 }
 
+/// Room for one read: requests are smaller than this.
+const READ: usize = 16 << 10;
+
 /// As good as any broker's answer to whatever is not one of those below.
-const OTHER: &str = r#"{"consumerId":"c1","state":"Created","messages":[]}"#;
+static OTHER: LazyLock<Vec<u8>> = LazyLock::new(|| ok(r#"{"consumerId":"c1","state":"Created","messages":[]}"#));
 /// To an ack.
-const ACKED: &str = r#"{"acked":["1-42-7f3a5c","1-43-99b0d1"],"failed":[]}"#;
+static ACKED: LazyLock<Vec<u8>> = LazyLock::new(|| ok(r#"{"acked":["1-42-7f3a5c","1-43-99b0d1"],"failed":[]}"#));
 /// To a pull: one message, of 200 bytes and what stands around its body.
-static PULLED: LazyLock<Bytes> = LazyLock::new(|| some_messages(1, 200));
+static PULLED: LazyLock<Vec<u8>> = LazyLock::new(|| some_messages(1, 200));
 /// Sixteen messages of a KiB.
-static BATCH: LazyLock<Bytes> = LazyLock::new(|| some_messages(16, 1 << 10));
+static BATCH: LazyLock<Vec<u8>> = LazyLock::new(|| some_messages(16, 1 << 10));
 /// One message of each of [`Size::ALL`].
-static SIZED: LazyLock<[Bytes; 4]> = LazyLock::new(|| Size::ALL.map(|size| some_messages(1, size.bytes())));
+static SIZED: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| Size::ALL.map(|size| some_messages(1, size.bytes())));
 
 /// An upstream at any free port of the loopback. It ends when this is dropped.
 #[derive(Debug)]
@@ -104,49 +104,67 @@ impl Drop for Upstream {
 
 async fn accept(socket: TcpListener) {
     while let Ok((stream, _)) = socket.accept().await {
-        // Answers are small and complete: waiting to fill a packet would be measured as the gateway's time.
+        // Answers are complete: waiting to fill a packet would be measured as the gateway's time.
         if stream.set_nodelay(true).is_ok() {
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));
+            tokio::spawn(serve(stream));
         }
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let body = answer_to(request.uri().path());
-    // A request that breaks off needs no answer; a gateway that makes one up would be seen at the client.
-    _ = request.into_body().collect().await;
-    let mut response = Response::new(Full::new(body));
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
-    Ok(response)
-}
-
-fn answer_to(path: &str) -> Bytes {
-    let mut names = path.split(['/', ':']).skip(4).step_by(2);
-    let (group, consumer) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
-    let made_up = || consumer.parse().ok().filter(|_| group.starts_with(RECEIPT_GROUP)).map(receipts);
-    match path.rsplit(':').next() {
-        Some("ack") => match made_up() {
-            Some(receipts) => json!({ "acked": receipts, "failed": [] }).to_string().into(),
-            None => Bytes::from_static(ACKED.as_bytes()),
-        },
-        Some("pull") if group == BATCH_GROUP => BATCH.clone(),
-        Some("pull") => match (Size::ALL.iter().position(|size| size.group() == group), made_up()) {
-            (Some(size), _) => SIZED[size].clone(),
-            (None, Some(receipts)) => messages(&receipts, 10, RECEIPT_TIMEOUT),
-            (None, None) => PULLED.clone(),
-        },
-        _ => Bytes::from_static(OTHER.as_bytes()),
+/// Answers one request after the other. A connection that breaks off, or brings what is no request, is closed: a gateway that
+/// makes up an answer would be seen at the client.
+async fn serve(mut stream: TcpStream) {
+    let mut held = Vec::new();
+    while let Ok(request) = http1::request(&held) {
+        if let Some((path, length)) = request {
+            let answer = answer_to(path);
+            held.drain(..length);
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+        } else {
+            held.reserve(READ);
+            if !matches!(stream.read_buf(&mut held).await, Ok(1..)) {
+                return;
+            }
+        }
     }
 }
 
+fn answer_to(path: &str) -> Cow<'static, [u8]> {
+    let mut names = path.split(['/', ':']).skip(4).step_by(2);
+    let (group, consumer) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+    let made_up = || consumer.parse().ok().filter(|_| group.starts_with(RECEIPT_GROUP)).map(receipts);
+    let rendered: &'static [u8] = match path.rsplit(':').next() {
+        Some("ack") => match made_up() {
+            Some(receipts) => return ok(&json!({ "acked": receipts, "failed": [] }).to_string()).into(),
+            None => &ACKED,
+        },
+        Some("pull") if group == BATCH_GROUP => &BATCH,
+        Some("pull") => match (Size::ALL.iter().position(|size| size.group() == group), made_up()) {
+            (Some(size), _) => &SIZED[size],
+            (None, Some(receipts)) => return messages(&receipts, 10, RECEIPT_TIMEOUT).into(),
+            (None, None) => &PULLED,
+        },
+        _ => &OTHER,
+    };
+    Cow::Borrowed(rendered)
+}
+
+/// The answer with this body.
+fn ok(body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
 /// The answer to a pull of `count` messages, whose bodies have so many bytes.
-fn some_messages(count: u64, bytes: usize) -> Bytes {
+fn some_messages(count: u64, bytes: usize) -> Vec<u8> {
     let receipts: Vec<String> = (0..count).map(|number| format!("1-{number}-7f3a5c")).collect();
     messages(&receipts, bytes, 10_000)
 }
 
 /// The same of messages with these `receipts`, which are good for `timeout` milliseconds.
-fn messages(receipts: &[String], bytes: usize, timeout: u64) -> Bytes {
+fn messages(receipts: &[String], bytes: usize, timeout: u64) -> Vec<u8> {
     let message = |(number, receipt): (usize, &String)| {
         json!({
             "messageId": format!("orders-1-{number}"), "receipt": receipt, "topic": "orders",
@@ -156,7 +174,7 @@ fn messages(receipts: &[String], bytes: usize, timeout: u64) -> Bytes {
         })
     };
     let all: Vec<_> = receipts.iter().enumerate().map(message).collect();
-    json!({ "messages": all }).to_string().into()
+    ok(&json!({ "messages": all }).to_string())
 }
 
 #[cfg(test)]
@@ -165,25 +183,31 @@ mod tests {
 
     use super::*;
 
+    /// The body of an answer that is whole.
+    fn body(answer: &[u8]) -> serde_json::Value {
+        assert_eq!(http1::answer(answer), Ok(Some((200, answer.len()))));
+        let begin = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        serde_json::from_slice(&answer[begin + 4..]).unwrap()
+    }
+
     #[test]
     fn a_pull_brings_what_its_group_is_for() {
         let sized = Size::ALL.map(|size| (size.group(), 1, size.bytes()));
         for (group, count, bytes) in [("g", 1, 200), (BATCH_GROUP, 16, 1 << 10)].into_iter().chain(sized) {
-            let answer = answer_to(&format!("/tmq/v1/groups/{group}/consumers/c1:pull"));
-            let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            let answer = body(&answer_to(&format!("/tmq/v1/groups/{group}/consumers/c1:pull")));
             let messages = answer["messages"].as_array().unwrap();
             let sizes: Vec<_> = messages.iter().map(|message| message["body"].as_str().map(str::len)).collect();
             assert_eq!(sizes, vec![Some(bytes); count], "{group}");
         }
-        assert_eq!(answer_to("/tmq/v1/groups/1mib/consumers/c1:ack"), ACKED);
-        assert_eq!(answer_to("/tmq/v1/topics/orders/messages"), OTHER);
-        assert_eq!(answer_to("/other"), OTHER);
+        assert_eq!(answer_to("/tmq/v1/groups/1mib/consumers/c1:ack"), ACKED.as_slice());
+        assert_eq!(answer_to("/tmq/v1/topics/orders/messages"), OTHER.as_slice());
+        assert_eq!(answer_to("/other"), OTHER.as_slice());
     }
 
     #[test]
     fn each_pull_brings_receipts_of_its_own_and_its_ack_is_answered_with_them() {
         let answer = |pull, operation| -> serde_json::Value {
-            serde_json::from_slice(&answer_to(&format!("{}:{operation}", consumer_of_receipts(pull)))).unwrap()
+            body(&answer_to(&format!("{}:{operation}", consumer_of_receipts(pull))))
         };
         let brought = |pull| -> Vec<String> {
             let messages = answer(pull, "pull")["messages"].as_array().unwrap().clone();

@@ -40,7 +40,7 @@ pub enum Fault {
 
 impl Fault {
     /// Whether the connection is of no further use.
-    pub(super) fn ends_the_connection(&self) -> bool {
+    pub(crate) fn ends_the_connection(&self) -> bool {
         matches!(self, Self::NoAnswer { .. })
     }
 }

@@ -35,8 +35,12 @@ const CELLS: [(Exchange, &[&str]); 7] = [
     (Exchange::Refused, &[NATIVE_EMPTY, LIMITED_EMPTY]),
 ];
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let cells = Cells::measure(ways(), &CELLS, options, progress).await?;
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
+    let cells = Cells::measure(ways(), &CELLS, (options, processor), progress).await?;
     let control = cells.whole("control_vs_bare", "control: bare over bare, an ack", Exchange::Ack, CONTROL, BARE)?;
     let is_fit = (control.value - 1.0).abs() <= FIT;
     let figures = vec![

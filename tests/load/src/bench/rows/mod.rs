@@ -2,6 +2,7 @@
 
 mod cost;
 mod growth;
+mod latency;
 mod limit;
 mod memory;
 mod reload;
@@ -14,7 +15,7 @@ mod throughput;
 mod workers;
 
 use super::{Options, Outcome};
-use crate::measure::{MeasureError, Processors, Progress, on_processor};
+use crate::measure::{MeasureError, Progress, apart};
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,6 +24,8 @@ pub enum Row {
     Cost,
     /// What Envoy holds more for a million made-up tenants, topics and receipts, and what a request costs then.
     Growth,
+    /// How much later an ack is answered at half of the load that Envoy bears.
+    Latency,
     /// How exactly a limit holds.
     Limit,
     /// What the module weighs, and what an idle Envoy holds for it.
@@ -47,8 +50,9 @@ pub enum Row {
 
 impl Row {
     /// Every row, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cost,
+        Self::Latency,
         Self::Sizes,
         Self::Throughput,
         Self::Telemetry,
@@ -71,7 +75,11 @@ impl Row {
         let options = *options;
         match self {
             Self::Cost => {
-                apart(async move || shown("cost", rounds, async |p| cost::measure(&options, p).await).await).await
+                apart(async move |on| shown("cost", rounds, async |p| cost::measure(&options, on, p).await).await).await
+            }
+            Self::Latency => {
+                apart(async move |on| shown("latency", rounds, async |p| latency::measure(&options, on, p).await).await)
+                    .await
             }
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
             Self::Throughput => shown("throughput", rounds, async |p| throughput::measure(&options, p).await).await,
@@ -84,29 +92,27 @@ impl Row {
             }
             Self::Rules => shown("rules", rules::steps(&options), async |p| rules::measure(&options, p).await).await,
             Self::Sizes => {
-                apart(async move || shown("sizes", rounds, async |p| sizes::measure(&options, p).await).await).await
-            }
-            Self::Telemetry => {
-                apart(async move || shown("telemetry", rounds, async |p| telemetry::measure(&options, p).await).await)
+                apart(async move |on| shown("sizes", rounds, async |p| sizes::measure(&options, on, p).await).await)
                     .await
             }
+            Self::Telemetry => {
+                apart(async move |on| {
+                    shown("telemetry", rounds, async |p| telemetry::measure(&options, on, p).await).await
+                })
+                .await
+            }
             Self::Workers => {
-                apart(async move || shown("workers", rounds, async |p| workers::measure(&options, p).await).await).await
+                apart(async move |_| shown("workers", rounds, async |p| workers::measure(&options, p).await).await)
+                    .await
             }
             Self::Growth => {
                 let steps = growth::steps(&options);
-                apart(async move || shown("growth", steps, async |p| growth::measure(&options, p).await).await).await
+                apart(async move |on| shown("growth", steps, async |p| growth::measure(&options, on, p).await).await)
+                    .await
             }
             Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
         }
     }
-}
-
-/// Measures on the processor that is left to what loads an Envoy.
-async fn apart<F: Future<Output = Result<Outcome, MeasureError>>>(
-    row: impl FnOnce() -> F + Send + 'static,
-) -> Result<Outcome, MeasureError> {
-    on_processor(Processors::two().map(|processors| processors.load), row).await
 }
 
 /// Measures, and shows how far it is.

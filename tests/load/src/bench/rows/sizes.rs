@@ -17,9 +17,13 @@ const FIGURES: [(Exchange, &str, &str); 8] = [
     (Exchange::PublishOf(Size::Mib1), "publish_1mib_vs_bare", "· of 1 MiB"),
 ];
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let at = FIGURES.map(|(exchange, ..)| (exchange, &[BARE, NOOP, ACKGUARD, COUNTED][..]));
-    let cells = Cells::measure(common(), &at, options, progress).await?;
+    let cells = Cells::measure(common(), &at, (options, processor), progress).await?;
     let mut figures = Vec::new();
     for (exchange, key, says) in FIGURES {
         let figure = cells.whole(key, says, exchange, ACKGUARD, BARE)?;

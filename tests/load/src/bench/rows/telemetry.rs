@@ -13,7 +13,7 @@ use stack::{Bootstrap, BootstrapError, http_connection_manager};
 use super::super::exchange::Exchange;
 use super::super::rounds::{self, Side};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Expected, LISTENER, Traffic};
 
 /// Connections to each Envoy.
@@ -34,16 +34,17 @@ enum Telemetry {
     All,
 }
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let system = |source| MeasureError::System { what: "the collector".to_owned(), source };
     let collector = Collector::start().await.map_err(system)?;
     let mut sides = Vec::new();
     for telemetry in [Telemetry::Off, Telemetry::Filter, Telemetry::Log, Telemetry::All] {
         let bootstrap = bootstrap(telemetry, &collector)?;
-        let site = Arc::new(Site::with_workers(bootstrap, 1).await?);
-        if let Some(processors) = Processors::two() {
-            pin_process(site.envoy.pid(), processors.measured);
-        }
+        let site = Arc::new(Site::on_processor(bootstrap, processor).await?);
         // As fast as they are answered: with pauses, Envoy's own waking would be measured.
         let traffic = Traffic { request: operation, expected: Expected::Status(200), every: Duration::ZERO };
         sides.push(Side::new(Arc::clone(&site), site.open(LISTENER, CONNECTIONS).await?, traffic));

@@ -11,7 +11,7 @@ use super::super::rounds::{self, Side};
 use super::super::scaling::Scaling;
 use super::super::way::listeners;
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{Filter, MeasureError, Processors, Progress, Site, pin_process};
+use crate::measure::{Filter, MeasureError, Progress, Site};
 use crate::steady::{Expected, Load, Numbered, Traffic};
 
 use made_up::{MadeUp, RECEIPT, TENANT, TOPIC};
@@ -50,13 +50,14 @@ struct Grown {
     late: f64,
 }
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let kinds = [TENANT, TOPIC, RECEIPT];
     let ways = kinds.iter().map(|kind| (kind.way, Filter::AckGuard(kind.policy))).collect();
-    let site = Arc::new(Site::with_workers(listeners(ways)?, 1).await?);
-    if let Some(processors) = Processors::two() {
-        pin_process(site.envoy.pid(), processors.measured);
-    }
+    let site = Arc::new(Site::on_processor(listeners(ways)?, processor).await?);
     for kind in &kinds {
         fill(&site, kind.way, kind.few, WARM.min(options.tenants), |_| ()).await?;
     }

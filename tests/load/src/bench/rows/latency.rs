@@ -1,0 +1,217 @@
+//! How much later an ack is answered, at half of the load that Envoy bears without a filter. All listeners are one Envoy's with
+//! one worker, on a processor of its own; the load and the upstream are one thread on another, so that neither waits for the
+//! other to be woken.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::super::exchange::Exchange;
+use super::super::rounds::{in_turns, spread};
+use super::super::way::listeners;
+use super::super::{Figure, Goal, Options, Outcome, Unit};
+use crate::http1;
+use crate::measure::{Filter, MeasureError, Progress, Site};
+use crate::open_loop::{Lanes, Turn, at_once, even, poisson};
+use crate::steady::Summary;
+
+/// Connections of each cell: so many that a request finds one free but where Envoy has stopped for milliseconds.
+const CONNECTIONS: usize = 32;
+/// The share of what Envoy bears.
+const SHARE: f64 = 0.5;
+/// What AckGuard may add, in milliseconds.
+const GOAL: Goal = Goal::AtMost(0.2);
+/// How far the control may be from what it is a copy of, in milliseconds: a quarter of that.
+const FIT: f64 = 0.05;
+
+/// Where acks are sent.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    /// To the upstream, without Envoy: what the load itself is late with.
+    Direct,
+    Bare,
+    /// The same as [`Side::Bare`].
+    Control,
+    Noop,
+    /// AckGuard with the shipped policy.
+    AckGuard,
+}
+
+/// When.
+#[derive(Debug, Clone, Copy)]
+enum Arrivals {
+    /// Each as long after the other: as a rule none meets another.
+    Even,
+    /// As those of many clients are: some wait for others, the longer the nearer Envoy is to what it bears.
+    Poisson,
+}
+
+impl Side {
+    const ALL: [Self; 5] = [Self::Direct, Self::Bare, Self::Control, Self::Noop, Self::AckGuard];
+
+    /// Its listener.
+    fn way(self) -> Option<(&'static str, Filter)> {
+        match self {
+            Self::Direct => None,
+            Self::Bare => Some(("none", Filter::None)),
+            Self::Control => Some(("control", Filter::None)),
+            Self::Noop => Some(("noop", Filter::Noop)),
+            Self::AckGuard => Some(("ackguard", Filter::AckGuard(|_| ()))),
+        }
+    }
+
+    async fn address(self, site: &Site) -> Result<SocketAddr, MeasureError> {
+        match self.way() {
+            Some((way, _)) => site.address(way).await,
+            None => Ok(site.upstream()),
+        }
+    }
+}
+
+impl Arrivals {
+    const ALL: [Self; 2] = [Self::Even, Self::Poisson];
+}
+
+pub(super) async fn measure(
+    options: &Options,
+    processor: Option<usize>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
+    let ways = Side::ALL.into_iter().filter_map(Side::way).collect();
+    let site = Site::on_processor(listeners(ways)?, processor).await?;
+    let mut cells = Vec::new();
+    for arrivals in Arrivals::ALL {
+        for side in Side::ALL {
+            cells.push(Cell::open(arrivals, side.address(&site).await?).await?);
+        }
+    }
+    let bare = &mut cells[place(Arrivals::Even, Side::Bare)].lanes;
+    // The first warms up.
+    bare.turn(at_once(options.round)).await?;
+    let borne = bare.turn(at_once(options.round)).await?.per_second();
+    let planned = borne * SHARE;
+    let mut load = Summary::default();
+    let turn = async |cell: &mut Cell| {
+        let turn = cell.turn(planned, options.round).await?;
+        let took = Took { p50: turn.millis(0.5), p99: turn.millis(0.99) };
+        load = std::mem::take(&mut load).and(turn.load);
+        Ok(took)
+    };
+    let rounds = in_turns(&mut cells, options.rounds, progress, turn).await?;
+    Measured { borne, planned, rounds, load }.outcome()
+}
+
+/// Where, of all cells, those acks are.
+fn place(arrivals: Arrivals, side: Side) -> usize {
+    arrivals as usize * Side::ALL.len() + side as usize
+}
+
+/// What has a turn in each round.
+struct Cell {
+    arrivals: Arrivals,
+    lanes: Lanes,
+    /// The turns that it has had.
+    turns: u64,
+}
+
+impl Cell {
+    async fn open(arrivals: Arrivals, address: SocketAddr) -> Result<Self, MeasureError> {
+        let system = |source| MeasureError::System { what: format!("connections to {address}"), source };
+        let request = http1::render(Exchange::Ack.request()(0)).await;
+        let lanes = Lanes::open(address, CONNECTIONS, request).await.map_err(system)?;
+        Ok(Self { arrivals, lanes, turns: 0 })
+    }
+
+    async fn turn(&mut self, rate: f64, time: Duration) -> Result<Turn, MeasureError> {
+        // Sides whose difference is looked for have the same schedule.
+        let seed = self.turns;
+        self.turns += 1;
+        match self.arrivals {
+            Arrivals::Even => self.lanes.turn(even(rate, time)).await,
+            Arrivals::Poisson => self.lanes.turn(poisson(rate, time, seed)).await,
+        }
+    }
+}
+
+/// How long the acks of a turn took, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Took {
+    p50: f64,
+    p99: f64,
+}
+
+/// What was measured of all cells.
+struct Measured {
+    /// Acks a second that Envoy bears without a filter.
+    borne: f64,
+    /// Acks a second that were planned.
+    planned: f64,
+    rounds: Vec<Vec<Took>>,
+    load: Summary,
+}
+
+impl Measured {
+    fn outcome(self) -> Result<Outcome, MeasureError> {
+        use Arrivals::{Even, Poisson};
+        use Side::{AckGuard, Bare, Control, Direct, Noop};
+        let p50 = |took: Took| took.p50;
+        let p99 = |took: Took| took.p99;
+        let says = "· control: bare over bare, p99";
+        let control = self.added("latency_control_p99_added_ms", says, Even, Control, p99)?;
+        let is_fit = control.value.abs() <= FIT;
+        let says = "added to an ack at half of the load that Envoy bears, p99";
+        let figures = vec![
+            self.added("p99_added_ms", says, Even, AckGuard, p99)?.goal(GOAL),
+            self.added("p50_added_ms", "· median", Even, AckGuard, p50)?,
+            self.added("latency_noop_p99_added_ms", "· by a no-op filter, p99", Even, Noop, p99)?,
+            control.goal(Goal::Within(-FIT, FIT)),
+            self.whole("latency_p99_ms", "· an ack with AckGuard, p99", Even, AckGuard, p99)?,
+            self.whole("latency_p50_ms", "· an ack with AckGuard, median", Even, AckGuard, p50)?,
+            self.whole("latency_bare_p99_ms", "· a bare ack, p99", Even, Bare, p99)?,
+            self.whole("latency_bare_p50_ms", "· a bare ack, median", Even, Bare, p50)?,
+            self.whole("latency_direct_p99_ms", "· an ack without Envoy, p99", Even, Direct, p99)?,
+            self.added("p99_added_poisson_ms", "the same with Poisson arrivals, p99", Poisson, AckGuard, p99)?
+                .goal(GOAL),
+            self.added("latency_noop_p99_added_poisson_ms", "· by a no-op filter, p99", Poisson, Noop, p99)?,
+            self.added(
+                "latency_control_p99_added_poisson_ms",
+                "· control: bare over bare, p99",
+                Poisson,
+                Control,
+                p99,
+            )?,
+            self.whole("latency_p99_poisson_ms", "· an ack with AckGuard, p99", Poisson, AckGuard, p99)?,
+            self.whole("latency_bare_p99_poisson_ms", "· a bare ack, p99", Poisson, Bare, p99)?,
+            Figure::new("latency_borne_per_s", "· acks a second that Envoy bears bare", self.borne, Unit::Count),
+            Figure::new("latency_planned_per_s", "· acks a second that were planned", self.planned, Unit::Count),
+            Figure::failed("latency_failed", self.load.failed),
+        ];
+        Ok(Outcome { is_fit, ..Outcome::new(figures, &self.load) })
+    }
+
+    /// How long an ack takes.
+    fn whole(
+        &self,
+        key: &'static str,
+        says: &'static str,
+        arrivals: Arrivals,
+        side: Side,
+        of: fn(Took) -> f64,
+    ) -> Result<Figure, MeasureError> {
+        let spread = spread(&self.rounds, |round| of(round[place(arrivals, side)]))?;
+        Ok(Figure::of_rounds(key, says, spread, Unit::Millis))
+    }
+
+    /// How much longer than bare.
+    fn added(
+        &self,
+        key: &'static str,
+        says: &'static str,
+        arrivals: Arrivals,
+        side: Side,
+        of: fn(Took) -> f64,
+    ) -> Result<Figure, MeasureError> {
+        let (place, bare) = (place(arrivals, side), place(arrivals, Side::Bare));
+        let spread = spread(&self.rounds, |round| of(round[place]) - of(round[bare]))?;
+        Ok(Figure::of_rounds(key, says, spread, Unit::Millis))
+    }
+}
