@@ -176,8 +176,8 @@ pub fn integer(number: &str) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-/// So many digits are an `i64`, whichever they are. WebAssembly has no product of 64 bits that tells of its overflow, and to
-/// compute one for each digit takes most of the time of reading an answer's numbers.
+/// So many digits are an `i64`, whichever they are. WebAssembly has no product of 64 bits that tells of its overflow, so that a
+/// checked one is a product of 128 bits, for each digit.
 const SAFE_DIGITS: usize = 18;
 
 #[cfg(test)]
