@@ -45,6 +45,11 @@ enum Arrivals {
     Poisson,
 }
 
+/// Which acks.
+type At = (Arrivals, Side);
+/// A figure's key, and what a reader is told of it.
+type Told = (&'static str, &'static str);
+
 impl Side {
     const ALL: [Self; 5] = [Self::Direct, Self::Bare, Self::Control, Self::Noop, Self::AckGuard];
 
@@ -84,7 +89,7 @@ pub(super) async fn measure(
             cells.push(Cell::open(arrivals, side.address(&site).await?).await?);
         }
     }
-    let bare = &mut cells[place(Arrivals::Even, Side::Bare)].lanes;
+    let bare = &mut cells[place((Arrivals::Even, Side::Bare))].lanes;
     // The first warms up.
     bare.turn(at_once(options.round)).await?;
     let borne = bare.turn(at_once(options.round)).await?.per_second();
@@ -101,7 +106,7 @@ pub(super) async fn measure(
 }
 
 /// Where, of all cells, those acks are.
-fn place(arrivals: Arrivals, side: Side) -> usize {
+fn place((arrivals, side): At) -> usize {
     arrivals as usize * Side::ALL.len() + side as usize
 }
 
@@ -156,31 +161,29 @@ impl Measured {
         let p50 = |took: Took| took.p50;
         let p99 = |took: Took| took.p99;
         let says = "· control: bare over bare, p99";
-        let control = self.added("latency_control_p99_added_ms", says, Even, Control, p99)?;
+        let control = self.added(("latency_control_p99_added_ms", says), (Even, Control), p99)?;
         let is_fit = control.value.abs() <= FIT;
         let says = "added to an ack at half of the load that Envoy bears, p99";
         let figures = vec![
-            self.added("p99_added_ms", says, Even, AckGuard, p99)?.goal(GOAL),
-            self.added("p50_added_ms", "· median", Even, AckGuard, p50)?,
-            self.added("latency_noop_p99_added_ms", "· by a no-op filter, p99", Even, Noop, p99)?,
+            self.added(("p99_added_ms", says), (Even, AckGuard), p99)?.goal(GOAL),
+            self.added(("p50_added_ms", "· median"), (Even, AckGuard), p50)?,
+            self.added(("latency_noop_p99_added_ms", "· by a no-op filter, p99"), (Even, Noop), p99)?,
             control.goal(Goal::Within(-FIT, FIT)),
-            self.whole("latency_p99_ms", "· an ack with AckGuard, p99", Even, AckGuard, p99)?,
-            self.whole("latency_p50_ms", "· an ack with AckGuard, median", Even, AckGuard, p50)?,
-            self.whole("latency_bare_p99_ms", "· a bare ack, p99", Even, Bare, p99)?,
-            self.whole("latency_bare_p50_ms", "· a bare ack, median", Even, Bare, p50)?,
-            self.whole("latency_direct_p99_ms", "· an ack without Envoy, p99", Even, Direct, p99)?,
-            self.added("p99_added_poisson_ms", "the same with Poisson arrivals, p99", Poisson, AckGuard, p99)?
+            self.whole(("latency_p99_ms", "· an ack with AckGuard, p99"), (Even, AckGuard), p99)?,
+            self.whole(("latency_p50_ms", "· an ack with AckGuard, median"), (Even, AckGuard), p50)?,
+            self.whole(("latency_bare_p99_ms", "· a bare ack, p99"), (Even, Bare), p99)?,
+            self.whole(("latency_bare_p50_ms", "· a bare ack, median"), (Even, Bare), p50)?,
+            self.whole(("latency_direct_p99_ms", "· an ack without Envoy, p99"), (Even, Direct), p99)?,
+            self.added(("p99_added_poisson_ms", "the same with Poisson arrivals, p99"), (Poisson, AckGuard), p99)?
                 .goal(GOAL),
-            self.added("latency_noop_p99_added_poisson_ms", "· by a no-op filter, p99", Poisson, Noop, p99)?,
+            self.added(("latency_noop_p99_added_poisson_ms", "· by a no-op filter, p99"), (Poisson, Noop), p99)?,
             self.added(
-                "latency_control_p99_added_poisson_ms",
-                "· control: bare over bare, p99",
-                Poisson,
-                Control,
+                ("latency_control_p99_added_poisson_ms", "· control: bare over bare, p99"),
+                (Poisson, Control),
                 p99,
             )?,
-            self.whole("latency_p99_poisson_ms", "· an ack with AckGuard, p99", Poisson, AckGuard, p99)?,
-            self.whole("latency_bare_p99_poisson_ms", "· a bare ack, p99", Poisson, Bare, p99)?,
+            self.whole(("latency_p99_poisson_ms", "· an ack with AckGuard, p99"), (Poisson, AckGuard), p99)?,
+            self.whole(("latency_bare_p99_poisson_ms", "· a bare ack, p99"), (Poisson, Bare), p99)?,
             Figure::new("latency_borne_per_s", "· acks a second that Envoy bears bare", self.borne, Unit::Count),
             Figure::new("latency_planned_per_s", "· acks a second that were planned", self.planned, Unit::Count),
             Figure::failed("latency_failed", self.load.failed),
@@ -189,29 +192,16 @@ impl Measured {
     }
 
     /// How long an ack takes.
-    fn whole(
-        &self,
-        key: &'static str,
-        says: &'static str,
-        arrivals: Arrivals,
-        side: Side,
-        of: fn(Took) -> f64,
-    ) -> Result<Figure, MeasureError> {
-        let spread = spread(&self.rounds, |round| of(round[place(arrivals, side)]))?;
-        Ok(Figure::of_rounds(key, says, spread, Unit::Millis))
+    fn whole(&self, told: Told, at: At, of: fn(Took) -> f64) -> Result<Figure, MeasureError> {
+        self.figure(told, |round| of(round[place(at)]))
     }
 
     /// How much longer than bare.
-    fn added(
-        &self,
-        key: &'static str,
-        says: &'static str,
-        arrivals: Arrivals,
-        side: Side,
-        of: fn(Took) -> f64,
-    ) -> Result<Figure, MeasureError> {
-        let (place, bare) = (place(arrivals, side), place(arrivals, Side::Bare));
-        let spread = spread(&self.rounds, |round| of(round[place]) - of(round[bare]))?;
-        Ok(Figure::of_rounds(key, says, spread, Unit::Millis))
+    fn added(&self, told: Told, (arrivals, side): At, of: fn(Took) -> f64) -> Result<Figure, MeasureError> {
+        self.figure(told, |round| of(round[place((arrivals, side))]) - of(round[place((arrivals, Side::Bare))]))
+    }
+
+    fn figure(&self, (key, says): Told, of: impl Fn(&[Took]) -> f64) -> Result<Figure, MeasureError> {
+        Ok(Figure::of_rounds(key, says, spread(&self.rounds, of)?, Unit::Millis))
     }
 }
