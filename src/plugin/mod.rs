@@ -7,8 +7,6 @@
 //! asked of Envoy. `exports.txt` lists what Envoy calls; the build takes all else that the SDK exports out of the module.
 
 mod ack;
-#[cfg(target_family = "wasm")]
-mod allocator;
 mod answer;
 mod brought;
 mod census;

@@ -3,12 +3,12 @@
 
 use std::process::ExitCode;
 
+use dlmalloc::GlobalDlmalloc;
 use native_bench::exchanges::Exchange;
-use rlsf::SmallGlobalTlsf;
 
 /// The filter's own: its instructions are those of every machine, whichever C library that has.
 #[global_allocator]
-static ALLOCATOR: SmallGlobalTlsf = SmallGlobalTlsf::new();
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
