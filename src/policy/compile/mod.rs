@@ -1,7 +1,7 @@
 //! Compiles a document: every field read, checked and put in its place.
 //!
-//! Its parts are not inlined into one another: as one function it would be the largest of the module, and V8's compiler takes
-//! memory and time for a function that grow faster than its size.
+//! Its parts are not inlined into one another: as one function they would be the largest of the module by far, and the one
+//! that V8's compiler takes the most memory for.
 
 mod guard;
 mod limits;
