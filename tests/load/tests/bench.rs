@@ -107,6 +107,10 @@ const KEYS: [&str; 99] = [
     "growth_failed",
 ];
 
+/// What is added over what something else adds.
+const ADDED: [&str; 6] =
+    ["ack_vs_noop", "pull_vs_noop", "unmatched_vs_noop", "subscribe_vs_lua", "ack_vs_lua", "workers_4_vs_1"];
+
 /// Memory that Envoy holds more than at another moment.
 const GROWN: [&str; 7] = [
     "tenants_bytes",
@@ -134,8 +138,12 @@ fn every_row_is_measured_and_no_request_fails() {
         "1",
         "--round",
         "200ms",
+        "--turns",
+        "3",
         "--turn",
         "20ms",
+        "--patience",
+        "0s",
         "--swaps",
         "1",
         "--tenants",
@@ -156,7 +164,9 @@ fn every_row_is_measured_and_no_request_fails() {
 
     let result: Value = serde_json::from_slice(&std::fs::read(folder.path().join("result.json")).unwrap()).unwrap();
     for key in KEYS {
-        assert!(result[key].is_number(), "{key} is {}", result[key]);
+        // In so little time, what ours is compared with may have added nothing.
+        let is_endless = ADDED.contains(&key) && result[key].is_null();
+        assert!(result[key].is_number() || is_endless, "{key} is {}", result[key]);
         assert!(stdout.contains(key), "{key} is not in\n{stdout}");
         // What was measured took some time, and nothing failed. Two sides may differ by nothing, and memory for so little may be
         // none.

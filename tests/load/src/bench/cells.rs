@@ -2,14 +2,12 @@
 //! is a side.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::exchange::Exchange;
-use super::rounds::{self, Rounds, Side};
+use super::rounds::{self, Plan, Rounds, Sender, Side};
 use super::way::listeners;
-use super::{Cost, Figure, Options, Unit};
-use crate::measure::{Filter, MeasureError, Progress, Site};
-use crate::steady::{Expected, Traffic};
+use super::{Cost, Figure, Unit};
+use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
 
 /// The listener without a filter.
 pub(super) const BARE: &str = "none";
@@ -44,21 +42,22 @@ pub(super) fn common() -> Vec<(&'static str, Filter)> {
 }
 
 impl Cells {
-    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is. Envoy is kept on `processor`.
+    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is.
     pub(super) async fn measure(
         ways: Vec<(&'static str, Filter)>,
         cells: &[(Exchange, &[&'static str])],
-        (options, processor): (&Options, Option<usize>),
+        plan: Plan,
+        pace: &mut Pace,
         progress: &Progress,
     ) -> Result<Self, MeasureError> {
-        let site = Arc::new(Site::on_processor(listeners(ways)?, processor).await?);
+        let site = Arc::new(Site::on_processor(listeners(ways)?, pace.processors()).await?);
         let cells: Vec<Cell> =
             cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
         let mut sides = Vec::new();
         for (exchange, way) in &cells {
             sides.push(side(&site, *exchange, way).await?);
         }
-        let rounds = rounds::measure(sides, options.rounds, options.turn, progress).await?;
+        let rounds = rounds::measure(sides, plan, pace, progress).await?;
         Ok(Self { cells, rounds })
     }
 
@@ -104,14 +103,12 @@ impl Cells {
 }
 
 async fn side(site: &Arc<Site>, exchange: Exchange, way: &str) -> Result<Side, MeasureError> {
-    let refused = exchange == Exchange::Refused;
-    if refused {
+    if exchange == Exchange::Refused {
         // The one that the bucket holds.
         for mut connection in site.open(way, 1).await? {
             crate::steady::answer(&mut connection, exchange.request()(0)).await.map_err(MeasureError::Request)?;
         }
     }
-    let expected = Expected::Status(if refused { 429 } else { 200 });
-    let traffic = Traffic { request: exchange.request(), expected, every: Duration::ZERO };
-    Ok(Side::new(Arc::clone(site), site.open(way, CONNECTIONS).await?, traffic))
+    let lanes = site.lanes(way, CONNECTIONS, exchange.asked().await).await?;
+    Ok(Side::new(Arc::clone(site), Sender::Lanes(lanes)))
 }

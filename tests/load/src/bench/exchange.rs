@@ -7,7 +7,9 @@ use http_body_util::Full;
 use hyper::{Method, Request};
 use serde_json::json;
 
+use crate::http1;
 use crate::measure::{BATCH_GROUP, Size};
+use crate::open_loop::Asked;
 use crate::steady::Numbered;
 
 /// Who sends it.
@@ -67,6 +69,19 @@ impl Exchange {
             Self::PublishOf(Size::Mib1) => "publish_1mib",
             Self::Unmatched => "unmatched",
             Self::Refused => "refused",
+        }
+    }
+
+    /// What is asked where it is ever the same.
+    pub(super) async fn asked(self) -> Asked {
+        Asked { request: http1::render(self.request()(0)).await, status: self.status() }
+    }
+
+    /// How it is answered.
+    fn status(self) -> u16 {
+        match self {
+            Self::Refused => 429,
+            _ => 200,
         }
     }
 

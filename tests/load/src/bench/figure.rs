@@ -73,8 +73,8 @@ pub struct Outcome {
     pub figures: Vec<Figure>,
     /// What exchanges cost, where that was measured.
     pub costs: Vec<Cost>,
-    /// Whether the machine was quiet enough for the figures to mean something, as far as the rows can tell.
-    pub is_fit: bool,
+    /// Why the figures mean little, as far as the rows can tell: nothing where the machine was quiet enough.
+    pub unfit: Vec<String>,
     /// Requests that went wrong.
     pub failed: u64,
     /// The first of those, in words.
@@ -141,7 +141,16 @@ impl Outcome {
     #[must_use]
     pub fn new(figures: Vec<Figure>, load: &Summary) -> Self {
         let faults = load.faults.iter().map(ToString::to_string).collect();
-        Self { figures, costs: Vec::new(), is_fit: true, failed: load.failed, faults }
+        Self { figures, costs: Vec::new(), unfit: Vec::new(), failed: load.failed, faults }
+    }
+
+    /// This, whose figures mean little unless `is_fit`, because of `otherwise`.
+    #[must_use]
+    pub fn fit_if(mut self, is_fit: bool, otherwise: &str) -> Self {
+        if !is_fit {
+            self.unfit.push(otherwise.to_owned());
+        }
+        self
     }
 
     /// This and what came of another row.
@@ -149,8 +158,9 @@ impl Outcome {
     pub fn and(mut self, other: Self) -> Self {
         self.figures.extend(other.figures);
         self.costs.extend(other.costs);
+        self.unfit.extend(other.unfit);
         self.faults.extend(other.faults);
-        Self { is_fit: self.is_fit && other.is_fit, failed: self.failed + other.failed, ..self }
+        Self { failed: self.failed + other.failed, ..self }
     }
 }
 

@@ -39,12 +39,16 @@ pub struct Options {
     pub reloads: u64,
     /// Renames of a policy of ten thousand rules in binary form, and a fifth as many of one as text and as a Struct.
     pub large_reloads: u64,
-    /// Rounds of each comparison: in a round, each side has a turn.
+    /// Rounds of a comparison of few sides: in a round, each has a turn.
     pub rounds: u32,
-    /// How long a turn takes, where few sides take turns.
+    /// How long a turn takes there.
     pub round: Duration,
-    /// How long a turn takes, where dozens do.
+    /// Rounds where dozens of sides are compared.
+    pub turns: u32,
+    /// How long a turn takes there.
     pub turn: Duration,
+    /// How long a row may wait, in all, until others leave the processors alone, or take turns again because they did not.
+    pub patience: Duration,
     /// Tenants that clients make up.
     pub tenants: u64,
     /// Topics that they make up.
@@ -56,14 +60,16 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// What the figures of the documentation were measured with, but for fewer rounds of some.
+    /// What the figures of the documentation were measured with.
     fn default() -> Self {
         Self {
             reloads: 1_000,
             large_reloads: 100,
             rounds: 15,
             round: Duration::from_secs(1),
-            turn: Duration::from_millis(100),
+            turns: 200,
+            turn: Duration::from_millis(30),
+            patience: Duration::from_secs(180),
             tenants: 1_000_000,
             topics: 1_000_000,
             receipts: 1_000_000,

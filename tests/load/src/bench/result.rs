@@ -47,7 +47,7 @@ fn json(outcome: &Outcome, machine: &Machine) -> Value {
     if !costs.is_empty() {
         all.insert("cost_us".to_owned(), costs.into());
     }
-    all.insert("fit".to_owned(), outcome.is_fit.into());
+    all.insert("fit".to_owned(), outcome.unfit.is_empty().into());
     all.insert("cores".to_owned(), machine.cores.into());
     for (key, load) in [("load_average_before", machine.load_before), ("load_average_after", machine.load_after)] {
         all.insert(key.to_owned(), load.map_or(Value::Null, |load| number(f64::from(load))));
@@ -77,7 +77,6 @@ mod tests {
                 Figure::of_rounds("ack_vs_noop", "", spread, Unit::Ratio),
             ],
             costs: vec![Cost { exchange: "ack", way: "lua", micros: spread }],
-            is_fit: true,
             ..Outcome::default()
         };
         let machine = Machine { cores: 2, load_before: Some(0.25), load_after: None };

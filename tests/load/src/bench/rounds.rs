@@ -5,16 +5,35 @@ use std::time::Duration;
 
 use super::quantiles::Spread;
 use crate::cpu;
-use crate::measure::{MeasureError, Progress, Site};
+use crate::measure::{MeasureError, Pace, Progress, Site};
+use crate::open_loop::{Lanes, at_once};
 use crate::steady::{Connection, Load, Summary, Traffic};
 
-/// One of them: connections to a site, and what is sent on them.
+/// What is said where the control differs from what it is a copy of.
+pub(super) const ALIKE: &str = "two listeners that are alike differ by more than what is looked for";
+
+/// How many there are, besides the one that warms up, and how long each side has in each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) rounds: u32,
+    pub(super) turn: Duration,
+}
+
+/// One of them: a site, and what sends requests to it.
 #[derive(Debug)]
 pub(super) struct Side {
     site: Arc<Site>,
-    traffic: Traffic,
-    connections: Vec<Connection>,
+    sender: Sender,
     load: Summary,
+}
+
+/// What sends requests.
+#[derive(Debug)]
+pub(super) enum Sender {
+    /// One that costs little: it sends the same ever again, and each as soon as there is an answer before.
+    Lanes(Lanes),
+    /// One for requests that differ, or have pauses between them.
+    Traffic(Traffic, Vec<Connection>),
 }
 
 /// What the rounds came to.
@@ -27,9 +46,9 @@ pub(super) struct Rounds {
 }
 
 impl Side {
-    /// `site`, which serves version 1 or none, under `traffic` on `connections`.
-    pub(super) fn new(site: Arc<Site>, connections: Vec<Connection>, traffic: Traffic) -> Self {
-        Self { site, traffic, connections, load: Summary::default() }
+    /// `site`, which serves version 1 or none, and to which `sender` sends.
+    pub(super) fn new(site: Arc<Site>, sender: Sender) -> Self {
+        Self { site, sender, load: Summary::default() }
     }
 
     /// Its part of a round: the CPU time of Envoy for each request that it answered in `time`, in microseconds.
@@ -37,11 +56,8 @@ impl Side {
         let pid = self.site.envoy.pid();
         let gone = || MeasureError::Nothing("Envoy has ended");
         let before = cpu::precise(pid).ok_or_else(gone)?;
-        let load = Load::start(std::mem::take(&mut self.connections), self.traffic, 1);
-        tokio::time::sleep(time).await;
-        let (summary, connections) = load.stop().await;
+        let summary = self.sender.send(time).await?;
         let spent = cpu::precise(pid).ok_or_else(gone)?.saturating_sub(before);
-        self.connections = connections;
         let answers: u64 = summary.answers.iter().sum();
         self.load = std::mem::take(&mut self.load).and(summary);
         if answers == 0 {
@@ -52,14 +68,30 @@ impl Side {
     }
 }
 
-/// Measures `sides` in `rounds` rounds of turns of `time`.
+impl Sender {
+    /// Sends for `time`.
+    async fn send(&mut self, time: Duration) -> Result<Summary, MeasureError> {
+        match self {
+            Self::Lanes(lanes) => Ok(lanes.turn(at_once(time)).await?.load),
+            Self::Traffic(traffic, connections) => {
+                let load = Load::start(std::mem::take(connections), *traffic, 1);
+                tokio::time::sleep(time).await;
+                let summary;
+                (summary, *connections) = load.stop().await;
+                Ok(summary)
+            }
+        }
+    }
+}
+
+/// Measures `sides` as planned.
 pub(super) async fn measure(
     mut sides: Vec<Side>,
-    rounds: u32,
-    time: Duration,
+    plan: Plan,
+    pace: &mut Pace,
     progress: &Progress,
 ) -> Result<Rounds, MeasureError> {
-    let spent = in_turns(&mut sides, rounds, progress, async |side| side.round(time).await).await?;
+    let spent = in_turns(&mut sides, plan.rounds, pace, progress, async |side| side.round(plan.turn).await).await?;
     let load = sides.into_iter().fold(Summary::default(), |load, side| load.and(side.load));
     Ok(Rounds { spent, load })
 }
@@ -69,6 +101,7 @@ pub(super) async fn measure(
 pub(super) async fn in_turns<S, T>(
     sides: &mut [S],
     rounds: u32,
+    pace: &mut Pace,
     progress: &Progress,
     mut turn: impl AsyncFnMut(&mut S) -> Result<T, MeasureError>,
 ) -> Result<Vec<Vec<T>>, MeasureError> {
@@ -77,7 +110,7 @@ pub(super) async fn in_turns<S, T>(
         let first = number as usize % sides.len();
         let mut round = Vec::new();
         for place in (first..sides.len()).chain(0..first) {
-            round.push(turn(&mut sides[place]).await?);
+            round.push(pace.undisturbed(async || turn(&mut sides[place]).await).await?);
         }
         if number > 0 {
             round.rotate_right(first);
@@ -117,13 +150,14 @@ impl Rounds {
         Ok(Spread { median: sum(side) / sum(base), ..self.ratio(side, base)? })
     }
 
-    /// What it cost more at the first of `sides` than at the second, over the same of `others`. The median is of the differences:
-    /// those of one round may be near nothing, which nothing can be divided by; the quartiles are of the rounds.
+    /// What it cost more at the first of `sides` than at the second, over the same of `others`, of the same round. It is more than
+    /// anything where `others` do not differ as they should: the median does not change with how little they differ.
     pub(super) fn added_ratio(&self, sides: (usize, usize), others: (usize, usize)) -> Result<Spread, MeasureError> {
         let more = |spent: &[f64], (side, base): (usize, usize)| spent[side] - spent[base];
-        let rounds = self.spread(|spent| more(spent, sides) / more(spent, others))?;
-        let median = self.added(sides.0, sides.1)?.median / self.added(others.0, others.1)?.median;
-        Ok(Spread { median, ..rounds })
+        self.spread(|spent| match more(spent, others) {
+            added if added > 0.0 => more(spent, sides) / added,
+            _ => f64::INFINITY,
+        })
     }
 
     fn spread(&self, of: impl Fn(&[f64]) -> f64) -> Result<Spread, MeasureError> {
@@ -144,7 +178,8 @@ mod tests {
             order += side;
             Ok(*side)
         };
-        let rounds = in_turns(&mut sides, 2, &progress, turn).await.unwrap();
+        let mut pace = Pace::find(Duration::ZERO).await;
+        let rounds = in_turns(&mut sides, 2, &mut pace, &progress, turn).await.unwrap();
         assert_eq!(order, "abcbcacab");
         assert_eq!(rounds, [["a", "b", "c"]; 2]);
     }

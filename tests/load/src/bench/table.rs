@@ -26,8 +26,7 @@ pub fn table(outcome: &Outcome, machine: &Machine) -> String {
     let table = table.build().with(Style::rounded()).modify(Columns::new(1..4), Alignment::right()).to_string();
     let load = |load: Option<f32>| load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));
     let (before, after) = (load(machine.load_before), load(machine.load_after));
-    let unfit =
-        if outcome.is_fit { "" } else { "\nUNFIT: two copies of the same differ, so the machine was too busy." };
+    let unfit: String = outcome.unfit.iter().map(|reason| format!("\nUNFIT: {reason}")).collect();
     let costs = costs(&outcome.costs).map(|costs| format!("\n{costs}")).unwrap_or_default();
     format!("{table}{costs}\n{} cores; load average {before} before, {after} after{unfit}", machine.cores)
 }

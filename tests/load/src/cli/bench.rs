@@ -25,15 +25,22 @@ pub(crate) struct Args {
     /// Policies of 10,000 rules to move into place under load in binary form, and a fifth as many as text and as a Struct.
     #[arg(long, default_value_t = Options::default().large_reloads, value_parser = clap::value_parser!(u64).range(1..))]
     large_reloads: u64,
-    /// Rounds of each comparison: in a round, each side has a turn.
+    /// Rounds of a comparison of few sides: in a round, each has a turn.
     #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long a turn takes, where few sides take turns.
+    /// How long a turn takes there.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     round: Duration,
-    /// How long a turn takes where the costs of all exchanges are compared.
-    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
+    /// Rounds where the costs of all exchanges are compared.
+    #[arg(long, default_value_t = Options::default().turns, value_parser = clap::value_parser!(u32).range(1..))]
+    turns: u32,
+    /// How long a turn takes there.
+    #[arg(long, value_name = "DURATION", default_value = "30ms", value_parser = humantime::parse_duration)]
     turn: Duration,
+    /// How long a row may wait, in all, while somebody else slows the processors; afterwards it measures all the same, and says
+    /// that it is unfit. With 0s it does not look.
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = humantime::parse_duration)]
+    patience: Duration,
     /// Tenants to make up.
     #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]
     tenants: u64,
@@ -79,7 +86,9 @@ impl Args {
             large_reloads: self.large_reloads,
             rounds: self.rounds,
             round: self.round,
+            turns: self.turns,
             turn: self.turn,
+            patience: self.patience,
             tenants: self.tenants,
             topics: self.topics,
             receipts: self.receipts,

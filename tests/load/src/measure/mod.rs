@@ -1,11 +1,12 @@
 //! What every measurement on a real Envoy is made of.
 //!
 //! - `Filter` is what is measured, `Site` an Envoy with it, and an upstream behind that answers at once.
-//! - `pin` keeps what is measured and what loads it on processors of their own.
+//! - `pin` keeps what is measured and what loads it on processors of their own, `Pace` tells whether those are as fast as they can be.
 //! - [`Progress`] shows how far a measurement is, [`Machine`] how busy the machine was meanwhile.
 
 mod filter;
 mod machine;
+mod pace;
 mod pin;
 mod progress;
 mod site;
@@ -17,6 +18,7 @@ use crate::steady::{CoverError, Fault};
 
 pub(crate) use filter::{Filter, token_bucket};
 pub use machine::Machine;
+pub(crate) use pace::Pace;
 pub(crate) use pin::apart;
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};

@@ -7,33 +7,34 @@ use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 use tokio::sync::oneshot;
 
 use super::MeasureError;
+use super::pace::Pace;
 
 /// The processor of what is measured, and that of what loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Processors {
-    measured: usize,
-    load: usize,
+pub(crate) struct Processors {
+    pub(crate) measured: usize,
+    pub(crate) load: usize,
 }
 
 impl Processors {
     /// Two of those that this thread may use. `None` where there is one alone, or the system does not tell.
-    fn two() -> Option<Self> {
+    pub(super) fn two() -> Option<Self> {
         let allowed = sched_getaffinity(None).ok()?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
         Some(Self { measured: usable.next()?, load: usable.next()? })
     }
 }
 
-/// Does `work` on the processor that is left to what loads an Envoy. It is told which is the other one, for the Envoy: whoever
-/// asks on that thread finds one alone, and so does the Envoy, which begins where it was started.
+/// Does `work` on the processor that is left to what loads an Envoy; the other one of `pace` is for the Envoy, which begins where
+/// it was started.
 ///
 /// # Errors
 /// Those of `work`, and where the system gives no thread.
 pub(crate) async fn apart<T: Send + 'static, F: Future<Output = Result<T, MeasureError>>>(
-    work: impl FnOnce(Option<usize>) -> F + Send + 'static,
+    pace: Pace,
+    work: impl FnOnce(Pace) -> F + Send + 'static,
 ) -> Result<T, MeasureError> {
-    let two = Processors::two();
-    on_processor(two.map(|two| two.load), move || work(two.map(|two| two.measured))).await
+    on_processor(pace.processors().map(|two| two.load), move || work(pace)).await
 }
 
 /// Does `work` on a thread of its own, with a runtime of its own that has no other, on `processor` if there is one: what loads
@@ -48,8 +49,7 @@ async fn on_processor<T: Send + 'static, F: Future<Output = Result<T, MeasureErr
     let (mut reply, answer) = oneshot::channel();
     let run = move || {
         if let Some(processor) = processor {
-            // Where the system refuses, the control of the measurement tells.
-            let _ = sched_setaffinity(None, &only(processor));
+            stay_on(processor);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
@@ -89,6 +89,11 @@ pub(super) fn pin_process(pid: u32, processor: usize) -> bool {
         && tasks.all(|task| {
             Pid::from_raw(task.tid).is_some_and(|thread| sched_setaffinity(Some(thread), &only(processor)).is_ok())
         })
+}
+
+/// Keeps this thread on `processor`. Where the system refuses, the control of the measurement tells.
+pub(super) fn stay_on(processor: usize) {
+    let _ = sched_setaffinity(None, &only(processor));
 }
 
 fn only(processor: usize) -> CpuSet {
@@ -132,9 +137,9 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_is_started_apart_is_kept_on_the_other_processor() {
         let Some(Processors { measured, load }) = Processors::two() else { return };
-        let kept = apart(async move |processor: Option<usize>| {
+        let kept = apart(Pace::find(std::time::Duration::ZERO).await, async move |pace: Pace| {
             let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-            assert!(pin_process(child.id(), processor.unwrap()));
+            assert!(pin_process(child.id(), pace.processors().unwrap().measured));
             let allowed = sched_getaffinity(Pid::from_raw(child.id() as i32)).unwrap();
             child.kill().unwrap();
             child.wait().unwrap();

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use stack::{Bootstrap, Envoy, Protocol, Workers, listener};
 
+use crate::open_loop::{Asked, Lanes};
 use crate::steady::{Connection, CoverError, LISTENER, cover, cover_listener};
 
 use super::MeasureError;
-use super::pin::pin_process;
+use super::pin::{Processors, pin_process};
 use super::upstream::Upstream;
 
 /// Envoy's workers: with one alone, a policy would serve everywhere when it serves anywhere.
@@ -38,11 +39,14 @@ impl Site {
         Ok(Self { envoy: Envoy::start(bootstrap, Workers(workers)).await?, upstream, workers })
     }
 
-    /// The same with one worker, and every thread on `processor` if there is one.
-    pub(crate) async fn on_processor(bootstrap: Bootstrap, processor: Option<usize>) -> Result<Self, MeasureError> {
+    /// The same with one worker, and every thread on the processor for what is measured, if there are two.
+    pub(crate) async fn on_processor(
+        bootstrap: Bootstrap,
+        processors: Option<Processors>,
+    ) -> Result<Self, MeasureError> {
         let site = Self::with_workers(bootstrap, 1).await?;
-        match processor {
-            Some(processor) if !pin_process(site.envoy.pid(), processor) => {
+        match processors {
+            Some(two) if !pin_process(site.envoy.pid(), two.measured) => {
                 Err(MeasureError::Nothing("Envoy cannot be kept on a processor"))
             }
             _ => Ok(site),
@@ -79,6 +83,13 @@ impl Site {
             connections.push(Connection::open(address).await.map_err(connect)?);
         }
         Ok(connections)
+    }
+
+    /// The same for what is `asked` ever again.
+    pub(crate) async fn lanes(&self, listener: &str, count: usize, asked: Asked) -> Result<Lanes, MeasureError> {
+        let address = self.address(listener).await?;
+        let connect = |error: std::io::Error| CoverError::Connect { address, reason: error.to_string() };
+        Ok(Lanes::open(address, count, asked).await.map_err(connect)?)
     }
 
     /// The memory that Envoy holds, in bytes.

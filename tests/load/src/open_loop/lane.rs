@@ -13,6 +13,15 @@ use crate::steady::Fault;
 /// Room for an answer.
 const READ: usize = 4 << 10;
 
+/// What is asked, and how it is to be answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// The request in the form that goes over a connection.
+    pub(crate) request: Vec<u8>,
+    /// The status of each answer.
+    pub(crate) status: u16,
+}
+
 /// The connection, and its request.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -51,10 +60,10 @@ impl Lane {
     /// Writes and reads as far as can be done at once. Returns when the request was planned, where its answer has come.
     ///
     /// # Errors
-    /// Where the answer is not a success, or will not come.
-    pub(super) fn proceed(&mut self, request: &[u8], now: Duration) -> Result<Option<Duration>, Fault> {
+    /// Where the answer's status is not the one that is expected, or it will not come.
+    pub(super) fn proceed(&mut self, asked: &Asked, now: Duration) -> Result<Option<Duration>, Fault> {
         let Some(under_way) = &mut self.under_way else { return Ok(None) };
-        while let Some(rest) = request.get(under_way.written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = asked.request.get(under_way.written..).filter(|rest| !rest.is_empty()) {
             match self.stream.try_write(rest) {
                 Ok(bytes) => under_way.written += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -78,7 +87,7 @@ impl Lane {
             let planned = under_way.planned;
             self.under_way = None;
             let body = || String::from_utf8_lossy(&self.held).into_owned();
-            let fault = (status != 200).then(|| Fault::Status { status, body: body() });
+            let fault = (status != asked.status).then(|| Fault::Status { status, body: body() });
             self.held.clear();
             return fault.map_or(Ok(Some(planned)), Err);
         }

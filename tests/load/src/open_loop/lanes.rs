@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::lane::Lane;
+use super::lane::{Asked, Lane};
 use crate::measure::MeasureError;
 use crate::steady::{Fault, Summary};
 
@@ -20,7 +20,7 @@ const KEPT: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
-    request: Vec<u8>,
+    asked: Asked,
 }
 
 /// What came of a schedule.
@@ -47,16 +47,16 @@ impl Turn {
 }
 
 impl Lanes {
-    /// Opens `count` connections, for `request`s in the form that goes over them.
+    /// Opens `count` connections, on which this is to be asked.
     ///
     /// # Errors
     /// Where nobody listens.
-    pub(crate) async fn open(address: SocketAddr, count: usize, request: Vec<u8>) -> std::io::Result<Self> {
+    pub(crate) async fn open(address: SocketAddr, count: usize, asked: Asked) -> std::io::Result<Self> {
         let mut lanes = Vec::new();
         for _ in 0..count {
             lanes.push(Lane::open(address).await?);
         }
-        Ok(Self { lanes, request })
+        Ok(Self { lanes, asked })
     }
 
     /// Sends a request at each time of `schedule`, or as soon after it as a connection is free, until all are answered. It keeps
@@ -77,7 +77,7 @@ impl Lanes {
                     let Some(planned) = schedule.next_if(|planned| *planned <= now) else { return true };
                     lane.take(planned, now);
                 }
-                match lane.proceed(&self.request, now) {
+                match lane.proceed(&self.asked, now) {
                     Ok(None) => true,
                     Ok(Some(planned)) => record.answered(begin.elapsed().saturating_sub(planned)),
                     Err(fault) => record.fault(fault),
@@ -162,7 +162,7 @@ mod tests {
                 std::thread::spawn(move || serve(stream.unwrap(), &answer));
             }
         });
-        Lanes::open(address, CONNECTIONS, REQUEST.to_vec()).await.unwrap()
+        Lanes::open(address, CONNECTIONS, Asked { request: REQUEST.to_vec(), status: 200 }).await.unwrap()
     }
 
     fn serve(mut stream: TcpStream, answer: &Mutex<(u64, Answer)>) {

@@ -3,11 +3,12 @@
 //! is late with.
 //!
 //! - `schedule` plans them: [`even`], as a [`poisson`] process, or all [`at_once`] to find out what is borne.
-//! - [`Lanes`] are the connections; a [`Turn`] has what came of one schedule.
+//! - [`Lanes`] are the connections on which something is [`Asked`]; a [`Turn`] has what came of one schedule.
 
 mod lane;
 mod lanes;
 mod schedule;
 
+pub(crate) use lane::Asked;
 pub(crate) use lanes::{Lanes, Turn};
 pub(crate) use schedule::{at_once, even, poisson};

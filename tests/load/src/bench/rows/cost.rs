@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::super::cells::{ACKGUARD, BARE, COUNTED, Cells, NOOP, common};
 use super::super::exchange::Exchange;
+use super::super::rounds::{ALIKE, Plan};
 use super::super::{Figure, Goal, Options, Outcome};
-use crate::measure::{Filter, MeasureError, Progress, token_bucket};
+use crate::measure::{Filter, MeasureError, Pace, Progress, token_bucket};
 
 /// More than any round asks for, a second.
 const PLENTY: u32 = 1_000_000;
@@ -35,12 +36,14 @@ const CELLS: [(Exchange, &[&str]); 7] = [
     (Exchange::Refused, &[NATIVE_EMPTY, LIMITED_EMPTY]),
 ];
 
-pub(super) async fn measure(
-    options: &Options,
-    processor: Option<usize>,
-    progress: &Progress,
-) -> Result<Outcome, MeasureError> {
-    let cells = Cells::measure(ways(), &CELLS, (options, processor), progress).await?;
+/// What the others have is to be told from little, so there are many rounds; turns are short, so that what the machine does
+/// meanwhile meets all sides of a round.
+pub(super) fn plan(options: &Options) -> Plan {
+    Plan { rounds: options.turns, turn: options.turn }
+}
+
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let cells = Cells::measure(ways(), &CELLS, plan(options), pace, progress).await?;
     let control = cells.whole("control_vs_bare", "control: bare over bare, an ack", Exchange::Ack, CONTROL, BARE)?;
     let is_fit = (control.value - 1.0).abs() <= FIT;
     let figures = vec![
@@ -88,7 +91,8 @@ pub(super) async fn measure(
         )?,
         Figure::failed("cost_failed", cells.rounds.load.failed),
     ];
-    Ok(Outcome { costs: cells.costs()?, is_fit, ..Outcome::new(figures, &cells.rounds.load) })
+    let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) };
+    Ok(outcome.fit_if(is_fit, ALIKE).fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 fn ways() -> Vec<(&'static str, Filter)> {

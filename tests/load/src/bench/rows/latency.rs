@@ -6,16 +6,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::exchange::Exchange;
-use super::super::rounds::{in_turns, spread};
+use super::super::rounds::{ALIKE, Plan, in_turns, spread};
 use super::super::way::listeners;
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::http1;
-use crate::measure::{Filter, MeasureError, Progress, Site};
+use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
 use crate::open_loop::{Lanes, Turn, at_once, even, poisson};
 use crate::steady::Summary;
 
 /// Connections of each cell: so many that a request finds one free but where Envoy has stopped for milliseconds.
 const CONNECTIONS: usize = 32;
+/// How often it is measured what Envoy bears.
+const LOADS: u32 = 5;
 /// The share of what Envoy bears.
 const SHARE: f64 = 0.5;
 /// What AckGuard may add, in milliseconds.
@@ -76,33 +77,41 @@ impl Arrivals {
     const ALL: [Self; 2] = [Self::Even, Self::Poisson];
 }
 
-pub(super) async fn measure(
-    options: &Options,
-    processor: Option<usize>,
-    progress: &Progress,
-) -> Result<Outcome, MeasureError> {
+/// A turn has as many acks as its 99th percentile takes, and no more: there are many, so that those in which the machine has
+/// stopped for a moment are few.
+pub(super) fn plan(options: &Options) -> Plan {
+    Plan { rounds: options.rounds * 10, turn: options.round / 10 }
+}
+
+/// The steps of this row, as it shows them.
+pub(super) fn steps(options: &Options) -> u64 {
+    u64::from(LOADS + plan(options).rounds)
+}
+
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let ways = Side::ALL.into_iter().filter_map(Side::way).collect();
-    let site = Site::on_processor(listeners(ways)?, processor).await?;
+    let site = Site::on_processor(listeners(ways)?, pace.processors()).await?;
     let mut cells = Vec::new();
     for arrivals in Arrivals::ALL {
         for side in Side::ALL {
             cells.push(Cell::open(arrivals, side.address(&site).await?).await?);
         }
     }
+    let plan = plan(options);
     let bare = &mut cells[place((Arrivals::Even, Side::Bare))].lanes;
-    // The first warms up.
-    bare.turn(at_once(options.round)).await?;
-    let borne = bare.turn(at_once(options.round)).await?.per_second();
+    let all = async |bare: &mut &mut Lanes| Ok(bare.turn(at_once(plan.turn)).await?.per_second());
+    let borne = in_turns(&mut [bare], LOADS, pace, progress, all).await?;
+    let borne = spread(&borne, |round| round[0])?.median;
     let planned = borne * SHARE;
     let mut load = Summary::default();
     let turn = async |cell: &mut Cell| {
-        let turn = cell.turn(planned, options.round).await?;
+        let turn = cell.turn(planned, plan.turn).await?;
         let took = Took { p50: turn.millis(0.5), p99: turn.millis(0.99) };
         load = std::mem::take(&mut load).and(turn.load);
         Ok(took)
     };
-    let rounds = in_turns(&mut cells, options.rounds, progress, turn).await?;
-    Measured { borne, planned, rounds, load }.outcome()
+    let rounds = in_turns(&mut cells, plan.rounds, pace, progress, turn).await?;
+    Ok(Measured { borne, planned, rounds, load }.outcome()?.fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 /// Where, of all cells, those acks are.
@@ -121,8 +130,7 @@ struct Cell {
 impl Cell {
     async fn open(arrivals: Arrivals, address: SocketAddr) -> Result<Self, MeasureError> {
         let system = |source| MeasureError::System { what: format!("connections to {address}"), source };
-        let request = http1::render(Exchange::Ack.request()(0)).await;
-        let lanes = Lanes::open(address, CONNECTIONS, request).await.map_err(system)?;
+        let lanes = Lanes::open(address, CONNECTIONS, Exchange::Ack.asked().await).await.map_err(system)?;
         Ok(Self { arrivals, lanes, turns: 0 })
     }
 
@@ -188,7 +196,7 @@ impl Measured {
             Figure::new("latency_planned_per_s", "· acks a second that were planned", self.planned, Unit::Count),
             Figure::failed("latency_failed", self.load.failed),
         ];
-        Ok(Outcome { is_fit, ..Outcome::new(figures, &self.load) })
+        Ok(Outcome::new(figures, &self.load).fit_if(is_fit, ALIKE))
     }
 
     /// How long an ack takes.

@@ -15,7 +15,7 @@ mod throughput;
 mod workers;
 
 use super::{Options, Outcome};
-use crate::measure::{MeasureError, Progress, apart};
+use crate::measure::{MeasureError, Pace, Progress, apart};
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -71,43 +71,62 @@ impl Row {
     /// # Errors
     /// Where there is no figure; requests that failed are in the outcome.
     pub async fn measure(self, options: &Options) -> Result<Outcome, MeasureError> {
-        let rounds = u64::from(options.rounds);
         let options = *options;
+        let pace = async || Pace::find(options.patience).await;
         match self {
             Self::Cost => {
-                apart(async move |on| shown("cost", rounds, async |p| cost::measure(&options, on, p).await).await).await
+                let steps = cost::plan(&options).rounds.into();
+                apart(pace().await, async move |mut pace| {
+                    shown("cost", steps, async |p| cost::measure(&options, &mut pace, p).await).await
+                })
+                .await
             }
             Self::Latency => {
-                apart(async move |on| shown("latency", rounds, async |p| latency::measure(&options, on, p).await).await)
-                    .await
+                let steps = latency::steps(&options);
+                apart(pace().await, async move |mut pace| {
+                    shown("latency", steps, async |p| latency::measure(&options, &mut pace, p).await).await
+                })
+                .await
+            }
+            Self::Sizes => {
+                let steps = sizes::plan(&options).rounds.into();
+                apart(pace().await, async move |mut pace| {
+                    shown("sizes", steps, async |p| sizes::measure(&options, &mut pace, p).await).await
+                })
+                .await
+            }
+            Self::Telemetry => {
+                let steps = telemetry::plan(&options).rounds.into();
+                apart(pace().await, async move |mut pace| {
+                    shown("telemetry", steps, async |p| telemetry::measure(&options, &mut pace, p).await).await
+                })
+                .await
+            }
+            Self::Growth => {
+                let steps = growth::steps(&options);
+                apart(pace().await, async move |mut pace| {
+                    shown("growth", steps, async |p| growth::measure(&options, &mut pace, p).await).await
+                })
+                .await
+            }
+            Self::Throughput => {
+                let (mut pace, steps) = (pace().await, options.rounds.into());
+                shown("throughput", steps, async |p| throughput::measure(&options, &mut pace, p).await).await
+            }
+            Self::Workers => {
+                let (mut pace, steps) = (pace().await, workers::plan(&options).rounds.into());
+                shown("workers", steps, async |p| workers::measure(&options, &mut pace, p).await).await
+            }
+            Self::Rules => {
+                let (mut pace, steps) = (pace().await, rules::steps(&options));
+                shown("rules", steps, async |p| rules::measure(&options, &mut pace, p).await).await
             }
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
-            Self::Throughput => shown("throughput", rounds, async |p| throughput::measure(&options, p).await).await,
             // It shows its own progress.
             Self::Limit => limit::measure(&options).await,
             Self::Reload => shown("reload", options.reloads, async |p| reload::measure(&options, p).await).await,
             Self::ReloadLarge => {
                 shown("reload-large", reload_large::steps(&options), async |p| reload_large::measure(&options, p).await)
-                    .await
-            }
-            Self::Rules => shown("rules", rules::steps(&options), async |p| rules::measure(&options, p).await).await,
-            Self::Sizes => {
-                apart(async move |on| shown("sizes", rounds, async |p| sizes::measure(&options, on, p).await).await)
-                    .await
-            }
-            Self::Telemetry => {
-                apart(async move |on| {
-                    shown("telemetry", rounds, async |p| telemetry::measure(&options, on, p).await).await
-                })
-                .await
-            }
-            Self::Workers => {
-                apart(async move |_| shown("workers", rounds, async |p| workers::measure(&options, p).await).await)
-                    .await
-            }
-            Self::Growth => {
-                let steps = growth::steps(&options);
-                apart(async move |on| shown("growth", steps, async |p| growth::measure(&options, on, p).await).await)
                     .await
             }
             Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
@@ -122,7 +141,10 @@ async fn shown(
     row: impl AsyncFnOnce(&Progress) -> Result<Outcome, MeasureError>,
 ) -> Result<Outcome, MeasureError> {
     let progress = Progress::begin(name, steps);
-    let outcome = row(&progress).await?;
+    let mut outcome = row(&progress).await?;
     progress.end();
+    for reason in &mut outcome.unfit {
+        *reason = format!("{name}: {reason}");
+    }
     Ok(outcome)
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use stack::{Bootstrap, BootstrapError};
 
 use super::super::policy::{operation, shipped, with_rules};
-use super::super::rounds::{self, Side};
+use super::super::rounds::{self, Plan, Sender, Side};
 use super::super::scaling::Scaling;
 use super::super::way::listeners;
 use super::super::{Figure, Options, Outcome, Unit};
 use super::memory;
-use crate::measure::{MeasureError, Progress, Site};
+use crate::measure::{MeasureError, Pace, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 /// Connections to each worker.
@@ -39,9 +39,10 @@ pub(super) fn steps(options: &Options) -> u64 {
     u64::from(options.rounds) + 1 + MEMORY.len() as u64
 }
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let plan = Plan { rounds: options.rounds, turn: options.round };
     let sides = vec![side::<FEW>().await?, side::<MANY>().await?];
-    let rounds = rounds::measure(sides, options.rounds, options.round, progress).await?;
+    let rounds = rounds::measure(sides, plan, pace, progress).await?;
     let mut figures = SCALING.figures(&rounds)?;
     let bare = memory::idle(listeners(Vec::new())?, progress).await?;
     for (count, key, says) in MEMORY {
@@ -49,7 +50,7 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
         figures.push(Figure::new(key, says, held as f64, Unit::MebiBytes));
     }
     figures.push(Figure::failed("rules_failed", rounds.load.failed));
-    Ok(Outcome::new(figures, &rounds.load))
+    Ok(Outcome::new(figures, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 /// The shipped configuration with so many rules, as text, which Envoy hands to the filter as it is.
@@ -65,5 +66,5 @@ async fn side<const RULES: u64>() -> Result<Side, MeasureError> {
     // As fast as they are answered: with pauses, Envoy's own waking would be measured.
     let traffic =
         Traffic { request: operation::<RULES>, expected: Expected::Version("x-ackguard"), every: Duration::ZERO };
-    Ok(Side::new(site, connections, traffic))
+    Ok(Side::new(site, Sender::Traffic(traffic, connections)))
 }

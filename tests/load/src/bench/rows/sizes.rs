@@ -2,8 +2,9 @@
 
 use super::super::cells::{ACKGUARD, BARE, COUNTED, Cells, NOOP, common};
 use super::super::exchange::Exchange;
+use super::super::rounds::Plan;
 use super::super::{Figure, Goal, Options, Outcome};
-use crate::measure::{MeasureError, Progress, Size};
+use crate::measure::{MeasureError, Pace, Progress, Size};
 
 /// What is measured, its key and what a reader is told of it.
 const FIGURES: [(Exchange, &str, &str); 8] = [
@@ -17,13 +18,14 @@ const FIGURES: [(Exchange, &str, &str); 8] = [
     (Exchange::PublishOf(Size::Mib1), "publish_1mib_vs_bare", "· of 1 MiB"),
 ];
 
-pub(super) async fn measure(
-    options: &Options,
-    processor: Option<usize>,
-    progress: &Progress,
-) -> Result<Outcome, MeasureError> {
+/// Whole costs are compared, which takes fewer rounds than what is added.
+pub(super) fn plan(options: &Options) -> Plan {
+    Plan { rounds: options.turns.div_ceil(4), turn: options.turn }
+}
+
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let at = FIGURES.map(|(exchange, ..)| (exchange, &[BARE, NOOP, ACKGUARD, COUNTED][..]));
-    let cells = Cells::measure(common(), &at, (options, processor), progress).await?;
+    let cells = Cells::measure(common(), &at, plan(options), pace, progress).await?;
     let mut figures = Vec::new();
     for (exchange, key, says) in FIGURES {
         let figure = cells.whole(key, says, exchange, ACKGUARD, BARE)?;
@@ -32,5 +34,6 @@ pub(super) async fn measure(
         figures.push(if is_streamed { figure.goal(Goal::AtMost(1.1)) } else { figure });
     }
     figures.push(Figure::failed("sizes_failed", cells.rounds.load.failed));
-    Ok(Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) })
+    let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) };
+    Ok(outcome.fit_if(pace.is_fit(), Pace::UNFIT))
 }

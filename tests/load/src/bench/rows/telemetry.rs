@@ -11,15 +11,13 @@ use serde_json::json;
 use stack::{Bootstrap, BootstrapError, http_connection_manager};
 
 use super::super::exchange::Exchange;
-use super::super::rounds::{self, Side};
+use super::super::rounds::{self, Plan, Sender, Side};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{MeasureError, Progress, Site};
+use crate::measure::{MeasureError, Pace, Progress, Site};
 use crate::steady::{Expected, LISTENER, Traffic};
 
 /// Connections to each Envoy.
 const CONNECTIONS: usize = 8;
-/// How many turns of a comparison of many one of these takes: long enough that the statistics are sent within some.
-const TURNS: u32 = 5;
 
 /// What of it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,22 +32,23 @@ enum Telemetry {
     All,
 }
 
-pub(super) async fn measure(
-    options: &Options,
-    processor: Option<usize>,
-    progress: &Progress,
-) -> Result<Outcome, MeasureError> {
+/// Turns are long enough that the statistics are sent within some.
+pub(super) fn plan(options: &Options) -> Plan {
+    Plan { rounds: options.rounds * 3, turn: options.round / 5 }
+}
+
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let system = |source| MeasureError::System { what: "the collector".to_owned(), source };
     let collector = Collector::start().await.map_err(system)?;
     let mut sides = Vec::new();
     for telemetry in [Telemetry::Off, Telemetry::Filter, Telemetry::Log, Telemetry::All] {
         let bootstrap = bootstrap(telemetry, &collector)?;
-        let site = Arc::new(Site::on_processor(bootstrap, processor).await?);
+        let site = Arc::new(Site::on_processor(bootstrap, pace.processors()).await?);
         // As fast as they are answered: with pauses, Envoy's own waking would be measured.
         let traffic = Traffic { request: operation, expected: Expected::Status(200), every: Duration::ZERO };
-        sides.push(Side::new(Arc::clone(&site), site.open(LISTENER, CONNECTIONS).await?, traffic));
+        sides.push(Side::new(Arc::clone(&site), Sender::Traffic(traffic, site.open(LISTENER, CONNECTIONS).await?)));
     }
-    let rounds = rounds::measure(sides, options.rounds, options.turn * TURNS, progress).await?;
+    let rounds = rounds::measure(sides, plan(options), pace, progress).await?;
     let over_off = |key, says, of: Telemetry| {
         rounds
             .mean_ratio(of as usize, Telemetry::Off as usize)
@@ -67,7 +66,7 @@ pub(super) async fn measure(
         Figure::of_rounds("telemetry_off_us", "· with none", rounds.micros(Telemetry::Off as usize)?, Unit::Micros),
         Figure::failed("telemetry_failed", rounds.load.failed),
     ];
-    Ok(Outcome::new(figures, &rounds.load))
+    Ok(Outcome::new(figures, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 fn bootstrap(telemetry: Telemetry, collector: &Collector) -> Result<Bootstrap, BootstrapError> {

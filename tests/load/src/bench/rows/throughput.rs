@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use stack::{Bootstrap, Broker, BrokerOptions, Envoy, HostMode, Protocol, Semantics, Workers};
 use tokio::task::JoinSet;
 
-use super::super::quantiles::Spread;
+use super::super::rounds::{in_turns, spread};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
 use crate::client::{Client, ClientError, ConsumerId, Message, Step, Subscribe};
 use crate::latency::Latencies;
-use crate::measure::{MeasureError, Progress};
+use crate::measure::{MeasureError, Pace, Progress};
 use crate::steady::{Fault, Summary};
 
 /// Envoy's workers.
@@ -24,7 +24,7 @@ const BATCH: usize = 16;
 /// Bytes in a message.
 const BYTES: usize = 200;
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let broker = Broker::start(BrokerOptions { semantics: Semantics::Fixed, ..BrokerOptions::default() }).await?;
     let bootstrap =
         Bootstrap::load("static.yaml")?.host_mode(HostMode::Held).upstream(broker.address(), Protocol::Http1);
@@ -32,35 +32,21 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
     let mut load = Summary::default();
     let failed = |error| MeasureError::Request(fault(error));
     let bare = Side::start("bare", envoy.bare()).await.map_err(failed)?;
-    let sides = [bare, Side::start("guarded", envoy.guarded()).await.map_err(failed)?];
-    let mut rounds = Vec::new();
-    // The first warms up.
-    for number in 0..=options.rounds {
-        let mut round = [0.0; 2];
-        for turn in 0..2 {
-            let side = (turn + number as usize) % 2;
-            round[side] = sides[side].messages_per_second(options.round, &mut load).await;
-        }
-        if number > 0 {
-            rounds.push(round);
-            progress.step();
-        }
-    }
-    let spread = |of: &dyn Fn(&[f64; 2]) -> f64| {
-        Spread::of(&rounds.iter().map(of).collect::<Vec<f64>>()).ok_or(MeasureError::Nothing("no round"))
-    };
+    let mut sides = [bare, Side::start("guarded", envoy.guarded()).await.map_err(failed)?];
+    let turn = async |side: &mut Side| Ok(side.messages_per_second(options.round, &mut load).await);
+    let rounds = in_turns(&mut sides, options.rounds, pace, progress, turn).await?;
     let figures = vec![
         Figure::of_rounds(
             "throughput_vs_bare",
             "messages a second through to a real broker and acknowledged, with over without",
-            spread(&|[bare, guarded]| guarded / bare)?,
+            spread(&rounds, |round| round[1] / round[0])?,
             Unit::Ratio,
         )
         .goal(Goal::AtLeast(0.85)),
-        Figure::of_rounds("throughput_per_s", "· with AckGuard", spread(&|[_, guarded]| *guarded)?, Unit::Count),
+        Figure::of_rounds("throughput_per_s", "· with AckGuard", spread(&rounds, |round| round[1])?, Unit::Count),
         Figure::failed("throughput_failed", load.failed),
     ];
-    Ok(Outcome::new(figures, &load))
+    Ok(Outcome::new(figures, &load).fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 /// The consumers at one listener.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::exchange::Exchange;
-use super::super::rounds::{self, Rounds, Side};
+use super::super::rounds::{self, Plan, Rounds, Sender, Side};
 use super::super::way::listeners;
 use super::super::{Figure, Options, Outcome, Unit};
-use crate::measure::{Filter, MeasureError, Progress, Site};
+use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 const BARE: &str = "none";
@@ -18,9 +18,6 @@ const ACKGUARD: &str = "ackguard";
 const CONNECTIONS: usize = 8;
 /// From one request of a connection to its next: 2,000 requests/s in all.
 const EVERY: Duration = Duration::from_millis(4);
-/// How many turns of a comparison of many one of these takes: at a load that leaves Envoy idle now and then, a turn has fewer
-/// requests.
-const TURNS: u32 = 5;
 
 /// What is told of an Envoy: how many workers it has, and its keys.
 const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
@@ -33,7 +30,12 @@ const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
     (4, ["workers_4_vs_bare", "workers_4_added_us"], ["· with 4 workers", "· added by AckGuard"]),
 ];
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+/// At a load that leaves Envoy idle now and then, a turn has few requests, so it is long.
+pub(super) fn plan(options: &Options) -> Plan {
+    Plan { rounds: options.rounds, turn: options.round / 2 }
+}
+
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let mut sides = Vec::new();
     for (workers, ..) in ENVOYS {
         let ways = vec![(BARE, Filter::None), (ACKGUARD, Filter::AckGuard(|_| ()))];
@@ -41,11 +43,11 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
         for way in [BARE, ACKGUARD] {
             let connections = site.cover_listener(way, CONNECTIONS / workers as usize).await?;
             let traffic = Traffic { request: Exchange::Ack.request(), expected: Expected::Status(200), every: EVERY };
-            sides.push(Side::new(Arc::clone(&site), connections, traffic));
+            sides.push(Side::new(Arc::clone(&site), Sender::Traffic(traffic, connections)));
         }
     }
-    let rounds = rounds::measure(sides, options.rounds, options.turn * TURNS, progress).await?;
-    figures(&rounds).map(|figures| Outcome::new(figures, &rounds.load))
+    let rounds = rounds::measure(sides, plan(options), pace, progress).await?;
+    Ok(Outcome::new(figures(&rounds)?, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 fn figures(rounds: &Rounds) -> Result<Vec<Figure>, MeasureError> {

@@ -7,11 +7,11 @@ mod made_up;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::rounds::{self, Side};
+use super::super::rounds::{self, Plan, Sender, Side};
 use super::super::scaling::Scaling;
 use super::super::way::listeners;
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{Filter, MeasureError, Progress, Site};
+use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
 use crate::steady::{Expected, Load, Numbered, Traffic};
 
 use made_up::{MadeUp, RECEIPT, TENANT, TOPIC};
@@ -40,7 +40,7 @@ const SCALING: Scaling = Scaling {
 /// The steps of this row, as it shows them.
 pub(super) fn steps(options: &Options) -> u64 {
     let halves = [options.tenants, options.topics].map(|count| count / 2 / STEP + (count - count / 2) / STEP);
-    halves.into_iter().sum::<u64>() + 3 * (options.receipts / STEP) + u64::from(options.rounds)
+    halves.into_iter().sum::<u64>() + 3 * (options.receipts / STEP) + u64::from(options.turns)
 }
 
 /// What Envoy holds more, in bytes.
@@ -50,14 +50,10 @@ struct Grown {
     late: f64,
 }
 
-pub(super) async fn measure(
-    options: &Options,
-    processor: Option<usize>,
-    progress: &Progress,
-) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let kinds = [TENANT, TOPIC, RECEIPT];
     let ways = kinds.iter().map(|kind| (kind.way, Filter::AckGuard(kind.policy))).collect();
-    let site = Arc::new(Site::on_processor(listeners(ways)?, processor).await?);
+    let site = Arc::new(Site::on_processor(listeners(ways)?, pace.processors()).await?);
     for kind in &kinds {
         fill(&site, kind.way, kind.few, WARM.min(options.tenants), |_| ()).await?;
     }
@@ -65,9 +61,13 @@ pub(super) async fn measure(
     let tenants = grow(&site, &TENANT, options.tenants, progress).await?;
     let mut sides = Vec::new();
     for request in [TENANT.few, TENANT.many] {
-        sides.push(Side::new(Arc::clone(&site), site.open(TENANT.way, CONNECTIONS).await?, traffic(request)));
+        sides.push(Side::new(
+            Arc::clone(&site),
+            Sender::Traffic(traffic(request), site.open(TENANT.way, CONNECTIONS).await?),
+        ));
     }
-    let rounds = rounds::measure(sides, options.rounds, options.turn * 2, progress).await?;
+    let plan = Plan { rounds: options.turns, turn: options.turn };
+    let rounds = rounds::measure(sides, plan, pace, progress).await?;
     let series = site.envoy.stats("^wasmcustom.ackguard_tenant_violations_total;").await?.len();
     let topics = grow(&site, &TOPIC, options.topics, progress).await?;
     let receipts = receipts(&site, options.receipts, progress).await?;
@@ -92,7 +92,7 @@ pub(super) async fn measure(
         bytes("vm_full_bytes", "memory that Envoy holds more for all three", full as f64).goal(Goal::AtMost(MEMORY)),
         Figure::failed("growth_failed", rounds.load.failed),
     ]);
-    Ok(Outcome::new(figures, &rounds.load))
+    Ok(Outcome::new(figures, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 /// Makes up `count` of `kind`.

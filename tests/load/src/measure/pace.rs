@@ -1,0 +1,206 @@
+//! How fast the processors of a measurement are at the moment. Where a machine is shared, one may run at half of its speed while
+//! somebody else works on what it is made of. What a request costs then is no filter's doing.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::MeasureError;
+use super::pin::{Processors, stay_on};
+
+/// How much longer than at best some work may take where nobody disturbs.
+const SLACK: f64 = 1.1;
+/// How often the best is looked for.
+const LOOKS: u32 = 100;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Samples in a look, of which the middle one counts: one may be interrupted.
+const SAMPLES: usize = 3;
+/// Steps of the work of a sample, which is to take some 50 µs: as long as a request.
+const STEPS: u64 = 20_000;
+/// The share of the turns that may be disturbed in a run that is fit.
+const FIT: f64 = 0.1;
+
+/// The processors, and how much longer they are waited for.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    processors: Option<Processors>,
+    /// Whether they are looked at.
+    is_watched: bool,
+    /// What some work takes them at best.
+    best: Duration,
+    /// How long, in all, turns may wait for them or be taken again.
+    patience: Duration,
+    turns: u64,
+    disturbed: u64,
+}
+
+impl Pace {
+    /// What is said where too many turns were disturbed.
+    pub(crate) const UNFIT: &str = "somebody else slowed the processors in more than a tenth of the turns";
+
+    /// Chooses two processors, one for what is measured and one for what loads it, and finds out how fast they can be. Where
+    /// there is one alone, or there is no `patience`, every turn counts.
+    pub(crate) async fn find(patience: Duration) -> Self {
+        let processors = Processors::two();
+        let is_watched = processors.is_some() && !patience.is_zero();
+        let mut pace = Self { processors, is_watched, best: Duration::MAX, patience, turns: 0, disturbed: 0 };
+        if is_watched {
+            for _ in 0..LOOKS {
+                pace.is_best(pace.look());
+                sleep(PAUSE).await;
+            }
+        }
+        pace
+    }
+
+    /// The processors, if there are two.
+    pub(crate) fn processors(&self) -> Option<Processors> {
+        self.processors
+    }
+
+    /// Whether next to all turns were undisturbed, as far as was looked.
+    pub(crate) fn is_fit(&self) -> bool {
+        self.disturbed as f64 <= self.turns as f64 * FIT
+    }
+
+    /// What comes of a `turn` before and after which both processors were as fast as they can be; of any, once the patience is
+    /// over.
+    ///
+    /// # Errors
+    /// Those of the turn.
+    pub(crate) async fn undisturbed<T>(
+        &mut self,
+        turn: impl AsyncFnMut() -> Result<T, MeasureError>,
+    ) -> Result<T, MeasureError> {
+        self.undisturbed_by(Self::look, turn).await
+    }
+
+    /// The same, where `look` says how long some work takes now.
+    async fn undisturbed_by<T>(
+        &mut self,
+        mut look: impl FnMut(&Self) -> Duration,
+        mut turn: impl AsyncFnMut() -> Result<T, MeasureError>,
+    ) -> Result<T, MeasureError> {
+        self.turns += 1;
+        loop {
+            let begin = Instant::now();
+            while begin.elapsed() < self.patience && !self.is_best(look(self)) {
+                sleep(PAUSE).await;
+            }
+            let waited = begin.elapsed();
+            let outcome = turn().await?;
+            if self.is_best(look(self)) {
+                self.patience = self.patience.saturating_sub(waited);
+                return Ok(outcome);
+            }
+            self.patience = self.patience.saturating_sub(begin.elapsed());
+            if self.patience.is_zero() {
+                self.disturbed += 1;
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// What some work takes the slower of the processors now; nothing where they are not looked at.
+    fn look(&self) -> Duration {
+        let watched = self.processors.filter(|_| self.is_watched);
+        watched.map_or(Duration::ZERO, |processors| {
+            let looks =
+                [processors.measured, processors.load].map(|processor| std::thread::spawn(move || work(processor)));
+            looks.map(|look| look.join().unwrap_or_default()).into_iter().max().unwrap_or_default()
+        })
+    }
+
+    /// Whether work that `took` so long was done as fast as it can be.
+    fn is_best(&mut self, took: Duration) -> bool {
+        self.best = self.best.min(took);
+        took <= self.best.mul_f64(SLACK)
+    }
+}
+
+/// What some work takes on `processor`: as much of what can be done at once as it has units for, which is what the other thread of
+/// a core takes from it.
+fn work(processor: usize) -> Duration {
+    stay_on(processor);
+    let mut took = [Duration::ZERO; SAMPLES];
+    for took in &mut took {
+        let begin = std::time::Instant::now();
+        let mut words = [1_u64, 2, 3, 4, 5, 6, 7, 8];
+        for step in 0..STEPS {
+            for word in &mut words {
+                *word = black_box(*word ^ step).wrapping_add(*word >> 3);
+            }
+        }
+        black_box(words);
+        *took = begin.elapsed();
+    }
+    took.sort();
+    took[SAMPLES / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEST: Duration = Duration::from_micros(50);
+    const SLOW: Duration = Duration::from_micros(56);
+
+    /// What comes of turns, the first, the second and so on, where one takes `time` and looks at the processors take `looks`,
+    /// and the last of them ever after.
+    async fn turns(pace: &mut Pace, time: Duration, looks: &[Duration]) -> u64 {
+        let mut looks = looks.iter().copied();
+        let mut last = Duration::ZERO;
+        let mut turns = 0;
+        let look = |_: &Pace| {
+            last = looks.next().unwrap_or(last);
+            last
+        };
+        let turn = async || {
+            turns += 1;
+            sleep(time).await;
+            Ok(turns)
+        };
+        pace.undisturbed_by(look, turn).await.unwrap()
+    }
+
+    fn pace(patience: Duration) -> Pace {
+        Pace { processors: None, is_watched: true, best: BEST, patience, turns: 0, disturbed: 0 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_waits_until_the_processors_are_fast_and_is_taken_again_where_they_were_not_until_its_end() {
+        const TIME: Duration = Duration::from_millis(30);
+        let mut pace = pace(Duration::from_secs(1));
+        assert_eq!(turns(&mut pace, TIME, &[BEST, BEST]).await, 1);
+        assert_eq!(pace.patience, Duration::from_secs(1));
+        assert_eq!(turns(&mut pace, TIME, &[SLOW, SLOW, BEST, BEST]).await, 1);
+        assert_eq!(pace.patience, Duration::from_secs(1) - 2 * PAUSE);
+        assert_eq!(turns(&mut pace, TIME, &[BEST, SLOW, BEST, BEST]).await, 2);
+        assert_eq!(pace.patience, Duration::from_secs(1) - 2 * PAUSE - TIME);
+        assert!(pace.is_fit() && pace.disturbed == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_patience_a_turn_counts_as_it_is_and_too_many_disturbed_ones_make_a_run_unfit() {
+        let mut pace = pace(Duration::from_secs(1));
+        let begin = Instant::now();
+        assert_eq!(turns(&mut pace, Duration::ZERO, &[SLOW]).await, 1);
+        assert_eq!((begin.elapsed(), pace.patience), (Duration::from_secs(1), Duration::ZERO));
+        for _ in 0..9 {
+            assert!(!pace.is_fit());
+            assert_eq!(turns(&mut pace, Duration::ZERO, &[BEST]).await, 1);
+        }
+        assert!(pace.is_fit() && pace.disturbed == 1);
+    }
+
+    #[tokio::test]
+    async fn a_pace_is_that_of_the_processors() {
+        let pace = Pace::find(Duration::from_secs(1)).await;
+        let Some(_) = pace.processors() else { return };
+        assert!(pace.best > Duration::ZERO && pace.look() > Duration::ZERO);
+        let hasty = Pace::find(Duration::ZERO).await;
+        assert_eq!(hasty.look(), Duration::ZERO);
+    }
+}
