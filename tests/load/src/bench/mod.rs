@@ -28,7 +28,7 @@ use std::time::Duration;
 pub use chart::{ChartError, chart};
 pub use figure::{Cost, Figure, Goal, Outcome, Unit};
 pub use quantiles::Spread;
-pub use result::write;
+pub use result::{RESULT, write};
 pub use rows::Row;
 pub use table::table;
 
@@ -67,9 +67,9 @@ impl Default for Options {
             large_reloads: 100,
             rounds: 15,
             round: Duration::from_secs(1),
-            turns: 200,
+            turns: 120,
             turn: Duration::from_millis(30),
-            patience: Duration::from_secs(180),
+            patience: Duration::from_secs(60),
             tenants: 1_000_000,
             topics: 1_000_000,
             receipts: 1_000_000,

@@ -1,7 +1,7 @@
 //! `result.json`: every figure by its key, and how busy the machine was.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Number, Value, json};
 
@@ -9,17 +9,17 @@ use super::{Cost, Outcome, chart};
 use crate::measure::{Machine, MeasureError};
 
 /// The name of the file.
-const RESULT: &str = "result.json";
+pub const RESULT: &str = "result.json";
 
 /// The name of the picture of the costs.
 const CHART: &str = "costs.svg";
 
-/// Writes `result.json` into `directory`, which is made where it is missing, and returns its path; beside it, where costs were
+/// Writes `result.json` into `directory`, which is made where it is missing; beside it, where costs were
 /// measured, `costs.svg`.
 ///
 /// # Errors
 /// Where the file system says no.
-pub fn write(directory: &Path, outcome: &Outcome, machine: &Machine) -> Result<PathBuf, MeasureError> {
+pub fn write(directory: &Path, outcome: &Outcome, machine: &Machine) -> Result<(), MeasureError> {
     let path = directory.join(RESULT);
     let system = |source| MeasureError::System { what: path.display().to_string(), source };
     fs::create_dir_all(directory).map_err(system)?;
@@ -27,7 +27,7 @@ pub fn write(directory: &Path, outcome: &Outcome, machine: &Machine) -> Result<P
     if !outcome.costs.is_empty() {
         fs::write(directory.join(CHART), chart(&outcome.costs)?).map_err(system)?;
     }
-    Ok(path)
+    Ok(())
 }
 
 fn json(outcome: &Outcome, machine: &Machine) -> Value {

@@ -91,26 +91,27 @@ pub(super) async fn measure(
     pace: &mut Pace,
     progress: &Progress,
 ) -> Result<Rounds, MeasureError> {
-    let spent = in_turns(&mut sides, plan.rounds, pace, progress, async |side| side.round(plan.turn).await).await?;
+    let spent = in_turns(&mut sides, plan.rounds, pace, progress, async |side, _| side.round(plan.turn).await).await?;
     let load = sides.into_iter().fold(Summary::default(), |load, side| load.and(side.load));
     Ok(Rounds { spent, load })
 }
 
-/// Gives each of `sides` a `turn` in each of `rounds` rounds, after one that warms up; the first turn is another's each round.
+/// Gives each of `sides` a `turn` in each of `rounds` rounds, after one that warms up; the first turn is another's each round. A
+/// turn is told which round it is, and is taken again where the processors were disturbed.
 /// Returns what came of them, by round and by side.
 pub(super) async fn in_turns<S, T>(
     sides: &mut [S],
     rounds: u32,
     pace: &mut Pace,
     progress: &Progress,
-    mut turn: impl AsyncFnMut(&mut S) -> Result<T, MeasureError>,
+    mut turn: impl AsyncFnMut(&mut S, u32) -> Result<T, MeasureError>,
 ) -> Result<Vec<Vec<T>>, MeasureError> {
     let mut all = Vec::new();
     for number in 0..=rounds {
         let first = number as usize % sides.len();
         let mut round = Vec::new();
         for place in (first..sides.len()).chain(0..first) {
-            round.push(pace.undisturbed(async || turn(&mut sides[place]).await).await?);
+            round.push(pace.undisturbed(async || turn(&mut sides[place], number).await).await?);
         }
         if number > 0 {
             round.rotate_right(first);
@@ -174,7 +175,7 @@ mod tests {
         let progress = Progress::begin("turns", 2);
         let mut sides = ["a", "b", "c"];
         let mut order = String::new();
-        let turn = async |side: &mut &'static str| {
+        let turn = async |side: &mut &'static str, _| {
             order += side;
             Ok(*side)
         };

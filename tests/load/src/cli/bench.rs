@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use tmq_load::bench::{Options, Outcome, Row, table, write};
+use tmq_load::bench::{Options, Outcome, RESULT, Row, table, write};
 use tmq_load::measure::Machine;
 
 /// The options of the benchmark.
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     turn: Duration,
     /// How long a row may wait, in all, while somebody else slows the processors; afterwards it measures all the same, and says
     /// that it is unfit. With 0s it does not look.
-    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
     patience: Duration,
     /// Tenants to make up.
     #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]
@@ -69,10 +69,10 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let mut outcome = Outcome::default();
     for row in rows {
         outcome = outcome.and(row.measure(&options).await?);
+        // Whoever interrupts it, or meets an error, keeps what was measured until then.
+        write(&args.out, &outcome, &machine.after())?;
     }
-    let machine = machine.after();
-    let path = write(&args.out, &outcome, &machine)?;
-    println!("{}\n{}", table(&outcome, &machine), path.display());
+    println!("{}\n{}", table(&outcome, &machine.after()), args.out.join(RESULT).display());
     if outcome.failed > 0 {
         bail!("{} requests failed: {}", outcome.failed, outcome.faults.join("; "));
     }

@@ -80,7 +80,7 @@ impl Arrivals {
 /// A turn has as many acks as its 99th percentile takes, and no more: there are many, so that those in which the machine has
 /// stopped for a moment are few.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.rounds * 10, turn: options.round / 10 }
+    Plan { rounds: options.rounds * 6, turn: options.round / 10 }
 }
 
 /// The steps of this row, as it shows them.
@@ -99,13 +99,13 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
     }
     let plan = plan(options);
     let bare = &mut cells[place((Arrivals::Even, Side::Bare))].lanes;
-    let all = async |bare: &mut &mut Lanes| Ok(bare.turn(at_once(plan.turn)).await?.per_second());
+    let all = async |bare: &mut &mut Lanes, _| Ok(bare.turn(at_once(plan.turn)).await?.per_second());
     let borne = in_turns(&mut [bare], LOADS, pace, progress, all).await?;
     let borne = spread(&borne, |round| round[0])?.median;
     let planned = borne * SHARE;
     let mut load = Summary::default();
-    let turn = async |cell: &mut Cell| {
-        let turn = cell.turn(planned, plan.turn).await?;
+    let turn = async |cell: &mut Cell, round: u32| {
+        let turn = cell.turn(planned, plan.turn, round).await?;
         let took = Took { p50: turn.millis(0.5), p99: turn.millis(0.99) };
         load = std::mem::take(&mut load).and(turn.load);
         Ok(took)
@@ -123,24 +123,20 @@ fn place((arrivals, side): At) -> usize {
 struct Cell {
     arrivals: Arrivals,
     lanes: Lanes,
-    /// The turns that it has had.
-    turns: u64,
 }
 
 impl Cell {
     async fn open(arrivals: Arrivals, address: SocketAddr) -> Result<Self, MeasureError> {
         let system = |source| MeasureError::System { what: format!("connections to {address}"), source };
         let lanes = Lanes::open(address, CONNECTIONS, Exchange::Ack.asked().await).await.map_err(system)?;
-        Ok(Self { arrivals, lanes, turns: 0 })
+        Ok(Self { arrivals, lanes })
     }
 
-    async fn turn(&mut self, rate: f64, time: Duration) -> Result<Turn, MeasureError> {
-        // Sides whose difference is looked for have the same schedule.
-        let seed = self.turns;
-        self.turns += 1;
+    async fn turn(&mut self, rate: f64, time: Duration, round: u32) -> Result<Turn, MeasureError> {
         match self.arrivals {
             Arrivals::Even => self.lanes.turn(even(rate, time)).await,
-            Arrivals::Poisson => self.lanes.turn(poisson(rate, time, seed)).await,
+            // Sides whose difference is looked for have the same schedule.
+            Arrivals::Poisson => self.lanes.turn(poisson(rate, time, round.into())).await,
         }
     }
 }

@@ -110,8 +110,7 @@ impl Row {
                 .await
             }
             Self::Throughput => {
-                let (mut pace, steps) = (pace().await, options.rounds.into());
-                shown("throughput", steps, async |p| throughput::measure(&options, &mut pace, p).await).await
+                shown("throughput", options.rounds.into(), async |p| throughput::measure(&options, p).await).await
             }
             Self::Workers => {
                 let (mut pace, steps) = (pace().await, workers::plan(&options).rounds.into());
