@@ -12,6 +12,10 @@ use crate::steady::{Connection, Load, Summary, Traffic};
 /// What is said where the control differs from what it is a copy of.
 pub(super) const ALIKE: &str = "two listeners that are alike differ by more than what is looked for";
 
+/// How long Envoy has to come to rest after the last answer. The kernel adds up a thread's time when the thread leaves the
+/// processor, or at a tick of some milliseconds: that of one which is at work is too little.
+const SETTLE: Duration = Duration::from_millis(1);
+
 /// How many there are, besides the one that warms up, and how long each side has in each.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
@@ -57,6 +61,7 @@ impl Side {
         let gone = || MeasureError::Nothing("Envoy has ended");
         let before = cpu::precise(pid).ok_or_else(gone)?;
         let summary = self.sender.send(time).await?;
+        tokio::time::sleep(SETTLE).await;
         let spent = cpu::precise(pid).ok_or_else(gone)?.saturating_sub(before);
         let answers: u64 = summary.answers.iter().sum();
         self.load = std::mem::take(&mut self.load).and(summary);
@@ -183,5 +188,16 @@ mod tests {
         let rounds = in_turns(&mut sides, 2, &mut pace, &progress, turn).await.unwrap();
         assert_eq!(order, "abcbcacab");
         assert_eq!(rounds, [["a", "b", "c"]; 2]);
+    }
+
+    #[test]
+    fn what_is_added_over_what_is_added_is_of_the_same_round_and_endless_where_the_others_do_not_differ() {
+        // Bare, another and ours: 4, 2 and 3 times as much is added, and one that cannot be told.
+        let spent = [[50.0, 60.0, 90.0], [100.0, 110.0, 120.0], [50.0, 51.0, 53.0], [60.0, 59.0, 70.0]];
+        let rounds = Rounds { spent: spent.map(Vec::from).to_vec(), load: Summary::default() };
+        let ratio = rounds.added_ratio((2, 0), (1, 0)).unwrap();
+        assert_eq!((ratio.median, ratio.quartiles), (3.5, [2.0, 4.0]));
+        let none = rounds.added_ratio((2, 0), (0, 0)).unwrap();
+        assert_eq!(none.median, f64::INFINITY);
     }
 }

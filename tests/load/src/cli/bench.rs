@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = Options::default().turns, value_parser = clap::value_parser!(u32).range(1..))]
     turns: u32,
     /// How long a turn takes there.
-    #[arg(long, value_name = "DURATION", default_value = "30ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10ms", value_parser = humantime::parse_duration)]
     turn: Duration,
     /// How long a row may wait, in all, while somebody else slows the processors; afterwards it measures all the same, and says
     /// that it is unfit. With 0s it does not look.
