@@ -1,5 +1,5 @@
-//! Kinds of requests at the listeners of one Envoy, which has one worker and a processor of its own: each kind at each listener
-//! is a side.
+//! Kinds of requests at the listeners of an Envoy, which has one worker and a processor of its own: each kind at each listener
+//! is a side. Several such Envoys are measured, one after the other.
 
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ pub(super) const COUNTED: &str = "ackguard_counted";
 
 /// Connections to each listener: enough that Envoy has always something to do, or its waking would be measured.
 const CONNECTIONS: usize = 8;
+/// Envoys, each of which has its part of the rounds: where in memory one has put what it needs makes one side dearer than another
+/// that is alike, by a twentieth and more, for as long as it lives.
+const ENVOYS: u32 = 10;
 
 /// A side: what is sent, and where.
 type Cell = (Exchange, &'static str);
@@ -44,20 +47,23 @@ pub(super) fn common() -> Vec<(&'static str, Filter)> {
 impl Cells {
     /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is.
     pub(super) async fn measure(
-        ways: Vec<(&'static str, Filter)>,
+        ways: fn() -> Vec<(&'static str, Filter)>,
         cells: &[(Exchange, &[&'static str])],
         plan: Plan,
         pace: &mut Pace,
         progress: &Progress,
     ) -> Result<Self, MeasureError> {
-        let site = Arc::new(Site::on_processor(listeners(ways)?, pace.processors()).await?);
         let cells: Vec<Cell> =
             cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
-        let mut sides = Vec::new();
-        for (exchange, way) in &cells {
-            sides.push(side(&site, *exchange, way).await?);
+        let mut rounds = Rounds::default();
+        for part in plan.parts(ENVOYS) {
+            let site = Arc::new(Site::on_processor(listeners(ways())?, pace.processors()).await?);
+            let mut sides = Vec::new();
+            for (exchange, way) in &cells {
+                sides.push(side(&site, *exchange, way).await?);
+            }
+            rounds = rounds.and(rounds::measure(sides, part, pace, progress).await?);
         }
-        let rounds = rounds::measure(sides, plan, pace, progress).await?;
         Ok(Self { cells, rounds })
     }
 

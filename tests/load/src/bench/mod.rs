@@ -39,7 +39,7 @@ pub struct Options {
     pub reloads: u64,
     /// Renames of a policy of ten thousand rules in binary form, and a fifth as many of one as text and as a Struct.
     pub large_reloads: u64,
-    /// Rounds of a comparison of few sides: in a round, each has a turn.
+    /// Rounds of a comparison of few sides: in a round, each has a turn. Where turns are shorter, there are the more.
     pub rounds: u32,
     /// How long a turn takes there.
     pub round: Duration,

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
 use super::quantiles::Spread;
 use crate::cpu;
 use crate::measure::{MeasureError, Pace, Progress, Site};
@@ -23,6 +27,15 @@ pub(super) struct Plan {
     pub(super) turn: Duration,
 }
 
+impl Plan {
+    /// It in `count` parts that are alike, or in as many as it has rounds, where they are fewer.
+    pub(super) fn parts(self, count: u32) -> impl Iterator<Item = Self> {
+        let count = count.min(self.rounds);
+        let until = move |part: u32| (u64::from(self.rounds) * u64::from(part) / u64::from(count)) as u32;
+        (0..count).map(move |part| Self { rounds: until(part + 1) - until(part), ..self })
+    }
+}
+
 /// One of them: a site, and what sends requests to it.
 #[derive(Debug)]
 pub(super) struct Side {
@@ -41,7 +54,7 @@ pub(super) enum Sender {
 }
 
 /// What the rounds came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Rounds {
     /// CPU time of Envoy for each request in microseconds, by round and by side.
     spent: Vec<Vec<f64>>,
@@ -101,8 +114,9 @@ pub(super) async fn measure(
     Ok(Rounds { spent, load })
 }
 
-/// Gives each of `sides` a `turn` in each of `rounds` rounds, after one that warms up; the first turn is another's each round. A
-/// turn is told which round it is, and is taken again where the processors were disturbed.
+/// Gives each of `sides` a `turn` in each of `rounds` rounds, after one that warms up, in an order that is another each round:
+/// whatever a side leaves behind meets all others. A turn is told which round it is, and is taken again where the processors were
+/// disturbed.
 /// Returns what came of them, by round and by side.
 pub(super) async fn in_turns<S, T>(
     sides: &mut [S],
@@ -112,15 +126,17 @@ pub(super) async fn in_turns<S, T>(
     mut turn: impl AsyncFnMut(&mut S, u32) -> Result<T, MeasureError>,
 ) -> Result<Vec<Vec<T>>, MeasureError> {
     let mut all = Vec::new();
+    let mut order: Vec<usize> = (0..sides.len()).collect();
     for number in 0..=rounds {
-        let first = number as usize % sides.len();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(number.into()));
         let mut round = Vec::new();
-        for place in (first..sides.len()).chain(0..first) {
-            round.push(pace.undisturbed(async || turn(&mut sides[place], number).await).await?);
+        for place in &order {
+            let side = &mut sides[*place];
+            round.push((*place, pace.undisturbed(async || turn(side, number).await).await?));
         }
         if number > 0 {
-            round.rotate_right(first);
-            all.push(round);
+            round.sort_unstable_by_key(|(place, _)| *place);
+            all.push(round.into_iter().map(|(_, outcome)| outcome).collect());
             progress.step();
         }
     }
@@ -134,6 +150,12 @@ pub(super) fn spread<T>(rounds: &[Vec<T>], of: impl Fn(&[T]) -> f64) -> Result<S
 }
 
 impl Rounds {
+    /// These and those of `other`, which has the same sides.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.spent.extend(other.spent);
+        Self { spent: self.spent, load: self.load.and(other.load) }
+    }
+
     /// What a request cost at `side`, in microseconds.
     pub(super) fn micros(&self, side: usize) -> Result<Spread, MeasureError> {
         self.spread(|spent| spent[side])
@@ -176,18 +198,43 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn each_round_but_the_first_is_told_by_side_and_begins_with_another() {
-        let progress = Progress::begin("turns", 2);
-        let mut sides = ["a", "b", "c"];
+    async fn each_round_but_the_first_is_told_by_side_and_has_an_order_of_its_own() {
+        const ROUNDS: u32 = 60;
+        let progress = Progress::begin("turns", ROUNDS.into());
+        let mut sides = ['a', 'b', 'c'];
         let mut order = String::new();
-        let turn = async |side: &mut &'static str, _| {
-            order += side;
-            Ok(*side)
+        let turn = async |side: &mut char, number| {
+            order.push(*side);
+            Ok((*side, number))
         };
         let mut pace = Pace::find(Duration::ZERO).await;
-        let rounds = in_turns(&mut sides, 2, &mut pace, &progress, turn).await.unwrap();
-        assert_eq!(order, "abcbcacab");
-        assert_eq!(rounds, [["a", "b", "c"]; 2]);
+        let rounds = in_turns(&mut sides, ROUNDS, &mut pace, &progress, turn).await.unwrap();
+        let expected: Vec<_> = (1..=ROUNDS).map(|number| sides.map(|side| (side, number)).to_vec()).collect();
+        assert_eq!(rounds, expected);
+        for possible in ["abc", "acb", "bac", "bca", "cab", "cba"] {
+            let times = order.as_bytes().chunks(sides.len()).filter(|round| *round == possible.as_bytes()).count();
+            assert!(times >= 3, "{possible} comes {times} times in {order}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whether_somebody_disturbs_is_asked_at_each_turn() {
+        let progress = Progress::begin("turns", 1);
+        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(50)) else { return };
+        let turn = async |(): &mut (), _| Ok(());
+        assert_eq!(in_turns(&mut [()], 1, &mut pace, &progress, turn).await.unwrap(), [[()]]);
+        assert!(!pace.is_fit());
+    }
+
+    #[test]
+    fn parts_of_a_plan_are_alike_and_as_many_rounds_as_it() {
+        let rounds = |rounds, count| -> Vec<u32> {
+            let plan = Plan { rounds, turn: Duration::from_millis(1) };
+            plan.parts(count).map(|part| part.rounds).collect()
+        };
+        assert_eq!(rounds(300, 10), [30; 10]);
+        assert_eq!(rounds(75, 10), [7, 8, 7, 8, 7, 8, 7, 8, 7, 8]);
+        assert_eq!(rounds(3, 10), [1; 3]);
     }
 
     #[test]

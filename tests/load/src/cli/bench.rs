@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Policies of 10,000 rules to move into place under load in binary form, and a fifth as many as text and as a Struct.
     #[arg(long, default_value_t = Options::default().large_reloads, value_parser = clap::value_parser!(u64).range(1..))]
     large_reloads: u64,
-    /// Rounds of a comparison of few sides: in a round, each has a turn.
+    /// Rounds of a comparison of few sides: in a round, each has a turn. Where turns are shorter, there are the more.
     #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How long a turn takes there.

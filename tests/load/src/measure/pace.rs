@@ -55,6 +55,20 @@ impl Pace {
         pace
     }
 
+    /// One whose processors are never as fast as they can be. `None` where there are not two.
+    #[cfg(test)]
+    pub(crate) fn always_disturbed(patience: Duration) -> Option<Self> {
+        let processors = Processors::two()?;
+        Some(Self {
+            processors: Some(processors),
+            is_watched: true,
+            best: Duration::ZERO,
+            patience,
+            turns: 0,
+            disturbed: 0,
+        })
+    }
+
     /// The processors, if there are two.
     pub(crate) fn processors(&self) -> Option<Processors> {
         self.processors

@@ -1,5 +1,5 @@
-//! What a request of each kind costs Envoy: bare, and with each filter that AckGuard is compared with. All are listeners of one
-//! Envoy with one worker, on a processor of its own.
+//! What a request of each kind costs Envoy: bare, and with each filter that AckGuard is compared with. All are listeners of the
+//! same Envoy with one worker, on a processor of its own.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub(super) fn plan(options: &Options) -> Plan {
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let cells = Cells::measure(ways(), &CELLS, plan(options), pace, progress).await?;
+    let cells = Cells::measure(ways, &CELLS, plan(options), pace, progress).await?;
     let control = cells.whole("control_vs_bare", "control: bare over bare, an ack", Exchange::Ack, CONTROL, BARE)?;
     let is_fit = (control.value - 1.0).abs() <= FIT;
     let figures = vec![

@@ -77,10 +77,10 @@ impl Arrivals {
     const ALL: [Self; 2] = [Self::Even, Self::Poisson];
 }
 
-/// A turn has as many acks as its 99th percentile takes, and no more: there are many, so that those in which the machine has
-/// stopped for a moment are few.
+/// A turn has as many acks as its 99th percentile takes, and no more: there are many, so that those in which the machine did
+/// something else for a millisecond are few.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.rounds * 6, turn: options.round / 10 }
+    Plan { rounds: options.rounds * 16, turn: options.round / 25 }
 }
 
 /// The steps of this row, as it shows them.

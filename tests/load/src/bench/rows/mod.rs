@@ -15,7 +15,7 @@ mod throughput;
 mod workers;
 
 use super::{Options, Outcome};
-use crate::measure::{MeasureError, Pace, Progress, apart};
+use crate::measure::{self, MeasureError, Pace, Progress};
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -71,66 +71,52 @@ impl Row {
     /// # Errors
     /// Where there is no figure; requests that failed are in the outcome.
     pub async fn measure(self, options: &Options) -> Result<Outcome, MeasureError> {
-        let options = *options;
-        let pace = async || Pace::find(options.patience).await;
         match self {
-            Self::Cost => {
-                let steps = cost::plan(&options).rounds.into();
-                apart(pace().await, async move |mut pace| {
-                    shown("cost", steps, async |p| cost::measure(&options, &mut pace, p).await).await
-                })
-                .await
-            }
-            Self::Latency => {
-                let steps = latency::steps(&options);
-                apart(pace().await, async move |mut pace| {
-                    shown("latency", steps, async |p| latency::measure(&options, &mut pace, p).await).await
-                })
-                .await
-            }
-            Self::Sizes => {
-                let steps = sizes::plan(&options).rounds.into();
-                apart(pace().await, async move |mut pace| {
-                    shown("sizes", steps, async |p| sizes::measure(&options, &mut pace, p).await).await
-                })
-                .await
-            }
+            Self::Cost => apart("cost", cost::plan(options).rounds.into(), options, cost::measure).await,
+            Self::Latency => apart("latency", latency::steps(options), options, latency::measure).await,
+            Self::Sizes => apart("sizes", sizes::plan(options).rounds.into(), options, sizes::measure).await,
             Self::Telemetry => {
-                let steps = telemetry::plan(&options).rounds.into();
-                apart(pace().await, async move |mut pace| {
-                    shown("telemetry", steps, async |p| telemetry::measure(&options, &mut pace, p).await).await
-                })
-                .await
+                apart("telemetry", telemetry::plan(options).rounds.into(), options, telemetry::measure).await
             }
-            Self::Growth => {
-                let steps = growth::steps(&options);
-                apart(pace().await, async move |mut pace| {
-                    shown("growth", steps, async |p| growth::measure(&options, &mut pace, p).await).await
-                })
-                .await
-            }
+            Self::Growth => apart("growth", growth::steps(options), options, growth::measure).await,
             Self::Throughput => {
-                shown("throughput", options.rounds.into(), async |p| throughput::measure(&options, p).await).await
+                let steps = throughput::plan(options).rounds.into();
+                shown("throughput", steps, async |p| throughput::measure(options, p).await).await
             }
             Self::Workers => {
-                let (mut pace, steps) = (pace().await, workers::plan(&options).rounds.into());
-                shown("workers", steps, async |p| workers::measure(&options, &mut pace, p).await).await
+                let (mut pace, steps) = (Pace::find(options.patience).await, workers::plan(options).rounds.into());
+                shown("workers", steps, async |p| workers::measure(options, &mut pace, p).await).await
             }
             Self::Rules => {
-                let (mut pace, steps) = (pace().await, rules::steps(&options));
-                shown("rules", steps, async |p| rules::measure(&options, &mut pace, p).await).await
+                let (mut pace, steps) = (Pace::find(options.patience).await, rules::steps(options));
+                shown("rules", steps, async |p| rules::measure(options, &mut pace, p).await).await
             }
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
             // It shows its own progress.
-            Self::Limit => limit::measure(&options).await,
-            Self::Reload => shown("reload", options.reloads, async |p| reload::measure(&options, p).await).await,
+            Self::Limit => limit::measure(options).await,
+            Self::Reload => shown("reload", options.reloads, async |p| reload::measure(options, p).await).await,
             Self::ReloadLarge => {
-                shown("reload-large", reload_large::steps(&options), async |p| reload_large::measure(&options, p).await)
+                shown("reload-large", reload_large::steps(options), async |p| reload_large::measure(options, p).await)
                     .await
             }
-            Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(&options, p).await).await,
+            Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(options, p).await).await,
         }
     }
+}
+
+/// Measures what loads an Envoy from a processor of its own, and shows how far it is.
+async fn apart(
+    name: &'static str,
+    steps: u64,
+    options: &Options,
+    row: impl AsyncFnOnce(&Options, &mut Pace, &Progress) -> Result<Outcome, MeasureError> + Send + 'static,
+) -> Result<Outcome, MeasureError> {
+    let options = *options;
+    let pace = Pace::find(options.patience).await;
+    measure::apart(pace, async move |mut pace| {
+        shown(name, steps, async |progress| row(&options, &mut pace, progress).await).await
+    })
+    .await
 }
 
 /// Measures, and shows how far it is.

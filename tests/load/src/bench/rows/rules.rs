@@ -34,15 +34,19 @@ const MEMORY: [(u64, &str, &str); 3] = [
     (MANY, "rules_10000_bytes", "· with 10,000 rules"),
 ];
 
+/// Short turns, and the more of them: a processor is seldom left alone for long.
+fn plan(options: &Options) -> Plan {
+    Plan { rounds: options.rounds * 5, turn: options.round / 10 }
+}
+
 /// The steps of this row, as it shows them.
 pub(super) fn steps(options: &Options) -> u64 {
-    u64::from(options.rounds) + 1 + MEMORY.len() as u64
+    u64::from(plan(options).rounds) + 1 + MEMORY.len() as u64
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let plan = Plan { rounds: options.rounds, turn: options.round };
     let sides = vec![side::<FEW>().await?, side::<MANY>().await?];
-    let rounds = rounds::measure(sides, plan, pace, progress).await?;
+    let rounds = rounds::measure(sides, plan(options), pace, progress).await?;
     let mut figures = SCALING.figures(&rounds)?;
     let bare = memory::idle(listeners(Vec::new())?, progress).await?;
     for (count, key, says) in MEMORY {

@@ -25,7 +25,7 @@ pub(super) fn plan(options: &Options) -> Plan {
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let at = FIGURES.map(|(exchange, ..)| (exchange, &[BARE, NOOP, ACKGUARD, COUNTED][..]));
-    let cells = Cells::measure(common(), &at, plan(options), pace, progress).await?;
+    let cells = Cells::measure(common, &at, plan(options), pace, progress).await?;
     let mut figures = Vec::new();
     for (exchange, key, says) in FIGURES {
         let figure = cells.whole(key, says, exchange, ACKGUARD, BARE)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use stack::{Bootstrap, Broker, BrokerOptions, Envoy, HostMode, Protocol, Semantics, Workers};
 use tokio::task::JoinSet;
 
-use super::super::rounds::{in_turns, spread};
+use super::super::rounds::{Plan, in_turns, spread};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
 use crate::client::{Client, ClientError, ConsumerId, Message, Step, Subscribe};
 use crate::latency::Latencies;
@@ -23,20 +23,24 @@ const CONSUMERS: usize = 8;
 const BATCH: usize = 16;
 /// Bytes in a message.
 const BYTES: usize = 200;
+/// Brokers, each behind an Envoy of its own, which have their parts of the rounds. A broker keeps in memory what was published,
+/// and that of one would not be enough for all.
+const BROKERS: u32 = 10;
+
+/// Short turns, and the more of them: a processor is seldom left alone for long.
+pub(super) fn plan(options: &Options) -> Plan {
+    Plan { rounds: options.rounds * 10, turn: options.round / 10 }
+}
 
 pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let broker = Broker::start(BrokerOptions { semantics: Semantics::Fixed, ..BrokerOptions::default() }).await?;
-    let bootstrap =
-        Bootstrap::load("static.yaml")?.host_mode(HostMode::Held).upstream(broker.address(), Protocol::Http1);
-    let envoy = Envoy::start(bootstrap, Workers(WORKERS)).await?;
     let mut load = Summary::default();
-    let failed = |error| MeasureError::Request(fault(error));
-    let bare = Side::start("bare", envoy.bare()).await.map_err(failed)?;
-    let mut sides = [bare, Side::start("guarded", envoy.guarded()).await.map_err(failed)?];
-    let turn = async |side: &mut Side, _| Ok(side.messages_per_second(options.round, &mut load).await);
-    // The broker keeps what was published, so a turn that is taken again for ever would fill it.
-    let mut pace = Pace::find(Duration::ZERO).await;
-    let rounds = in_turns(&mut sides, options.rounds, &mut pace, progress, turn).await?;
+    let mut rounds = Vec::new();
+    let mut is_fit = true;
+    for part in plan(options).parts(BROKERS) {
+        let mut pace = Pace::find(options.patience / BROKERS).await;
+        rounds.extend(measure_part(part, &mut load, &mut pace, progress).await?);
+        is_fit &= pace.is_fit();
+    }
     let figures = vec![
         Figure::of_rounds(
             "throughput_vs_bare",
@@ -48,7 +52,25 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
         Figure::of_rounds("throughput_per_s", "· with AckGuard", spread(&rounds, |round| round[1])?, Unit::Count),
         Figure::failed("throughput_failed", load.failed),
     ];
-    Ok(Outcome::new(figures, &load))
+    Ok(Outcome::new(figures, &load).fit_if(is_fit, Pace::UNFIT))
+}
+
+/// Messages a second without AckGuard and with it, by round, of one broker.
+async fn measure_part(
+    plan: Plan,
+    load: &mut Summary,
+    pace: &mut Pace,
+    progress: &Progress,
+) -> Result<Vec<Vec<f64>>, MeasureError> {
+    let broker = Broker::start(BrokerOptions { semantics: Semantics::Fixed, ..BrokerOptions::default() }).await?;
+    let bootstrap =
+        Bootstrap::load("static.yaml")?.host_mode(HostMode::Held).upstream(broker.address(), Protocol::Http1);
+    let envoy = Envoy::start(bootstrap, Workers(WORKERS)).await?;
+    let failed = |error| MeasureError::Request(fault(error));
+    let bare = Side::start("bare", envoy.bare()).await.map_err(failed)?;
+    let mut sides = [bare, Side::start("guarded", envoy.guarded()).await.map_err(failed)?];
+    let turn = async |side: &mut Side, _| Ok(side.messages_per_second(plan.turn, load).await);
+    in_turns(&mut sides, plan.rounds, pace, progress, turn).await
 }
 
 /// The consumers at one listener.
