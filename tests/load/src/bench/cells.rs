@@ -20,8 +20,8 @@ pub(super) const COUNTED: &str = "ackguard_counted";
 
 /// Connections to each listener: enough that Envoy has always something to do, or its waking would be measured.
 const CONNECTIONS: usize = 8;
-/// Envoys, each of which has its part of the rounds: where in memory one has put what it needs makes one side dearer than another
-/// that is alike, by a twentieth and more, for as long as it lives.
+/// Envoys, each of which has its part of the rounds: one may have a side that is dearer than another that is alike, by a twentieth
+/// and more, for as long as it lives, as if it were a matter of what it has put where in memory.
 const ENVOYS: u32 = 10;
 
 /// A side: what is sent, and where.
