@@ -7,6 +7,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use super::Options;
 use super::quantiles::Spread;
 use crate::cpu;
 use crate::measure::{MeasureError, Pace, Progress, Site};
@@ -28,6 +29,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// So many `times` the rounds of a comparison of few sides, of a tenth of its turns: a processor is seldom left alone for long.
+    pub(super) fn of_short_turns(options: &Options, times: u32) -> Self {
+        Self { rounds: options.rounds * times, turn: options.round / 10 }
+    }
+
     /// It in `count` parts that are alike, or in as many as it has rounds, where they are fewer.
     pub(super) fn parts(self, count: u32) -> impl Iterator<Item = Self> {
         let count = count.min(self.rounds);

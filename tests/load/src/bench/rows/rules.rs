@@ -34,9 +34,8 @@ const MEMORY: [(u64, &str, &str); 3] = [
     (MANY, "rules_10000_bytes", "· with 10,000 rules"),
 ];
 
-/// Short turns, and the more of them: a processor is seldom left alone for long.
 fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.rounds * 5, turn: options.round / 10 }
+    Plan::of_short_turns(options, 5)
 }
 
 /// The steps of this row, as it shows them.

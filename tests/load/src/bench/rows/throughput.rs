@@ -27,9 +27,8 @@ const BYTES: usize = 200;
 /// and that of one would not be enough for all.
 const BROKERS: u32 = 10;
 
-/// Short turns, and the more of them: a processor is seldom left alone for long.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.rounds * 10, turn: options.round / 10 }
+    Plan::of_short_turns(options, 10)
 }
 
 pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {

@@ -31,9 +31,8 @@ const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
 ];
 
 /// At a load that leaves Envoy idle now and then, a turn has few requests, so it is long.
-/// Short turns, and the more of them: a processor is seldom left alone for long.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.rounds * 5, turn: options.round / 10 }
+    Plan::of_short_turns(options, 5)
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
