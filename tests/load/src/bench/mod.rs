@@ -69,7 +69,7 @@ impl Default for Options {
             round: Duration::from_secs(1),
             turns: 300,
             turn: Duration::from_millis(10),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_secs(180),
             tenants: 1_000_000,
             topics: 1_000_000,
             receipts: 1_000_000,

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     turn: Duration,
     /// How long a row may wait, in all, while somebody else slows the processors; afterwards it measures all the same, and says
     /// that it is unfit. With 0s it does not look.
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = humantime::parse_duration)]
     patience: Duration,
     /// Tenants to make up.
     #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::exchange::Exchange;
+use super::super::quantiles::Spread;
 use super::super::rounds::{ALIKE, Plan, in_turns, spread};
 use super::super::way::listeners;
 use super::super::{Figure, Goal, Options, Outcome, Unit};
@@ -15,8 +16,6 @@ use crate::steady::Summary;
 
 /// Connections of each cell: so many that a request finds one free but where Envoy has stopped for milliseconds.
 const CONNECTIONS: usize = 32;
-/// How often it is measured what Envoy bears.
-const LOADS: u32 = 5;
 /// The share of what Envoy bears.
 const SHARE: f64 = 0.5;
 /// What AckGuard may add, in milliseconds.
@@ -85,7 +84,7 @@ pub(super) fn plan(options: &Options) -> Plan {
 
 /// The steps of this row, as it shows them.
 pub(super) fn steps(options: &Options) -> u64 {
-    u64::from(LOADS + plan(options).rounds)
+    plan(options).rounds.into()
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
@@ -98,20 +97,23 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         }
     }
     let plan = plan(options);
-    let bare = &mut cells[place((Arrivals::Even, Side::Bare))].lanes;
-    let all = async |bare: &mut &mut Lanes, _| Ok(bare.turn(at_once(plan.turn)).await?.per_second());
-    let borne = in_turns(&mut [bare], LOADS, pace, progress, all).await?;
-    let borne = spread(&borne, |round| round[0])?.median;
-    let planned = borne * SHARE;
-    let mut load = Summary::default();
+    let mut bare = Cell::open(Arrivals::Even, Side::Bare.address(&site).await?).await?;
+    let (mut borne, mut load) = (Vec::new(), Summary::default());
     let turn = async |cell: &mut Cell, round: u32| {
-        let turn = cell.turn(planned, plan.turn, round).await?;
+        // Each round anew: half of what Envoy bears is more where the processors are faster.
+        if borne.len() <= round as usize {
+            let turn = bare.lanes.turn(at_once(plan.turn)).await?;
+            borne.push(turn.per_second());
+            load = std::mem::take(&mut load).and(turn.load);
+        }
+        let turn = cell.turn(borne[round as usize] * SHARE, plan.turn, round).await?;
         let took = Took { p50: turn.millis(0.5), p99: turn.millis(0.99) };
         load = std::mem::take(&mut load).and(turn.load);
         Ok(took)
     };
     let rounds = in_turns(&mut cells, plan.rounds, pace, progress, turn).await?;
-    Ok(Measured { borne, planned, rounds, load }.outcome()?.fit_if(pace.is_fit(), Pace::UNFIT))
+    // The first is of the round that warms up.
+    Ok(Measured { borne: borne.split_off(1), rounds, load }.outcome()?.fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 /// Where, of all cells, those acks are.
@@ -150,10 +152,8 @@ struct Took {
 
 /// What was measured of all cells.
 struct Measured {
-    /// Acks a second that Envoy bears without a filter.
-    borne: f64,
-    /// Acks a second that were planned.
-    planned: f64,
+    /// Acks a second that Envoy bears without a filter, by round.
+    borne: Vec<f64>,
     rounds: Vec<Vec<Took>>,
     load: Summary,
 }
@@ -188,11 +188,18 @@ impl Measured {
             )?,
             self.whole(("latency_p99_poisson_ms", "· an ack with AckGuard, p99"), (Poisson, AckGuard), p99)?,
             self.whole(("latency_bare_p99_poisson_ms", "· a bare ack, p99"), (Poisson, Bare), p99)?,
-            Figure::new("latency_borne_per_s", "· acks a second that Envoy bears bare", self.borne, Unit::Count),
-            Figure::new("latency_planned_per_s", "· acks a second that were planned", self.planned, Unit::Count),
+            self.acks(("latency_borne_per_s", "· acks a second that Envoy bears bare"), 1.0)?,
+            self.acks(("latency_planned_per_s", "· acks a second that were planned"), SHARE)?,
             Figure::failed("latency_failed", self.load.failed),
         ];
         Ok(Outcome::new(figures, &self.load).fit_if(is_fit, ALIKE))
+    }
+
+    /// A `share` of what Envoy bears.
+    fn acks(&self, (key, says): Told, share: f64) -> Result<Figure, MeasureError> {
+        let acks: Vec<f64> = self.borne.iter().map(|borne| borne * share).collect();
+        let acks = Spread::of(&acks).ok_or(MeasureError::Nothing("no round"))?;
+        Ok(Figure::of_rounds(key, says, acks, Unit::Count))
     }
 
     /// How long an ack takes.
