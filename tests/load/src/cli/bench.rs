@@ -1,9 +1,9 @@
 //! `tmq-load bench`: measures the rows, shows and writes the figures.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::bail;
+use humantime::Duration;
 use tmq_load::bench::{Options, Outcome, RESULT, Row, table, write};
 use tmq_load::measure::Machine;
 
@@ -29,17 +29,17 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How long a turn takes there.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value_t = Options::default().round.into())]
     round: Duration,
     /// Rounds where the costs of all exchanges are compared.
     #[arg(long, default_value_t = Options::default().turns, value_parser = clap::value_parser!(u32).range(1..))]
     turns: u32,
     /// How long a turn takes there.
-    #[arg(long, value_name = "DURATION", default_value = "10ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value_t = Options::default().turn.into())]
     turn: Duration,
     /// How long a row may wait, in all, while somebody else slows the processors; afterwards it measures all the same, and says
     /// that it is unfit. With 0s it does not look.
-    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value_t = Options::default().patience.into())]
     patience: Duration,
     /// Tenants to make up.
     #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]
@@ -85,10 +85,10 @@ impl Args {
             reloads: self.reloads,
             large_reloads: self.large_reloads,
             rounds: self.rounds,
-            round: self.round,
+            round: self.round.into(),
             turns: self.turns,
-            turn: self.turn,
-            patience: self.patience,
+            turn: self.turn.into(),
+            patience: self.patience.into(),
             tenants: self.tenants,
             topics: self.topics,
             receipts: self.receipts,

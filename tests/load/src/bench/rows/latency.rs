@@ -93,16 +93,16 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
     let mut cells = Vec::new();
     for arrivals in Arrivals::ALL {
         for side in Side::ALL {
-            cells.push(Cell::open(arrivals, side.address(&site).await?).await?);
+            cells.push(Cell { arrivals, lanes: open(side.address(&site).await?).await? });
         }
     }
     let plan = plan(options);
-    let mut bare = Cell::open(Arrivals::Even, Side::Bare.address(&site).await?).await?;
+    let mut bare = open(Side::Bare.address(&site).await?).await?;
     let (mut borne, mut load) = (Vec::new(), Summary::default());
     let turn = async |cell: &mut Cell, round: u32| {
         // Each round anew: half of what Envoy bears is more where the processors are faster.
         if borne.len() <= round as usize {
-            let turn = bare.lanes.turn(at_once(plan.turn)).await?;
+            let turn = bare.turn(at_once(plan.turn)).await?;
             borne.push(turn.per_second());
             load = std::mem::take(&mut load).and(turn.load);
         }
@@ -121,6 +121,12 @@ fn place((arrivals, side): At) -> usize {
     arrivals as usize * Side::ALL.len() + side as usize
 }
 
+/// What sends acks to `address`.
+async fn open(address: SocketAddr) -> Result<Lanes, MeasureError> {
+    let system = |source| MeasureError::System { what: format!("connections to {address}"), source };
+    Lanes::open(address, CONNECTIONS, Exchange::Ack.asked().await).await.map_err(system)
+}
+
 /// What has a turn in each round.
 struct Cell {
     arrivals: Arrivals,
@@ -128,12 +134,6 @@ struct Cell {
 }
 
 impl Cell {
-    async fn open(arrivals: Arrivals, address: SocketAddr) -> Result<Self, MeasureError> {
-        let system = |source| MeasureError::System { what: format!("connections to {address}"), source };
-        let lanes = Lanes::open(address, CONNECTIONS, Exchange::Ack.asked().await).await.map_err(system)?;
-        Ok(Self { arrivals, lanes })
-    }
-
     async fn turn(&mut self, rate: f64, time: Duration, round: u32) -> Result<Turn, MeasureError> {
         match self.arrivals {
             Arrivals::Even => self.lanes.turn(even(rate, time)).await,

@@ -30,7 +30,7 @@ const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
     (4, ["workers_4_vs_bare", "workers_4_added_us"], ["· with 4 workers", "· added by AckGuard"]),
 ];
 
-/// At a load that leaves Envoy idle now and then, a turn has few requests, so it is long.
+/// At a load that leaves Envoy idle now and then, a turn as short as those of the costs would have too few requests.
 pub(super) fn plan(options: &Options) -> Plan {
     Plan::of_short_turns(options, 5)
 }
