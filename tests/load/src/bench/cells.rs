@@ -56,7 +56,9 @@ impl Cells {
         let cells: Vec<Cell> =
             cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
         let mut rounds = Rounds::default();
-        for part in plan.parts(ENVOYS) {
+        let mut parts = plan.parts(ENVOYS);
+        while let Some(part) = parts.next() {
+            pace.begin_part(parts.len() + 1);
             let site = Arc::new(Site::on_processor(listeners(ways())?, pace.processors()).await?);
             let mut sides = Vec::new();
             for (exchange, way) in &cells {

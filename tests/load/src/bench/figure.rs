@@ -107,6 +107,12 @@ impl Figure {
         Self::new(key, "· requests that failed", failed as f64, Unit::Count).goal(Goal::AtMost(0.0))
     }
 
+    /// How many rounds the medians before it are of.
+    #[must_use]
+    pub fn rounds(key: &'static str, count: usize) -> Self {
+        Self::new(key, "· rounds", count as f64, Unit::Count)
+    }
+
     /// Whether the goal is met. `None` where there is none.
     #[must_use]
     pub fn is_met(&self) -> Option<bool> {

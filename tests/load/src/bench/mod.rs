@@ -47,7 +47,8 @@ pub struct Options {
     pub turns: u32,
     /// How long a turn takes there.
     pub turn: Duration,
-    /// How long a row may wait, in all, until others leave the processors alone, or take turns again because they did not.
+    /// How long a row may wait, in all, until others leave the processors alone, or take turns again because they did not. If it
+    /// has a third of its rounds then, it ends.
     pub patience: Duration,
     /// Tenants that clients make up.
     pub tenants: u64,
@@ -69,7 +70,7 @@ impl Default for Options {
             round: Duration::from_secs(1),
             turns: 300,
             turn: Duration::from_millis(10),
-            patience: Duration::from_secs(180),
+            patience: Duration::from_secs(300),
             tenants: 1_000_000,
             topics: 1_000_000,
             receipts: 1_000_000,

@@ -7,8 +7,8 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use super::Options;
 use super::quantiles::Spread;
+use super::{Figure, Options};
 use crate::cpu;
 use crate::measure::{MeasureError, Pace, Progress, Site};
 use crate::open_loop::{Lanes, at_once};
@@ -20,6 +20,10 @@ pub(super) const ALIKE: &str = "two listeners that are alike differ by more than
 /// How long Envoy has to come to rest after the last answer. The kernel adds up a thread's time when the thread leaves the
 /// processor, or at a tick of some milliseconds: that of one which is at work is too little.
 const SETTLE: Duration = Duration::from_millis(1);
+
+/// The part of its rounds, a third, that a row has whatever others do to the processors. Those beyond it are left out once the
+/// row has waited as long as it may: fewer rounds tell more than many that were disturbed.
+const LEAST: u32 = 3;
 
 /// How many there are, besides the one that warms up, and how long each side has in each.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +39,7 @@ impl Plan {
     }
 
     /// It in `count` parts that are alike, or in as many as it has rounds, where they are fewer.
-    pub(super) fn parts(self, count: u32) -> impl Iterator<Item = Self> {
+    pub(super) fn parts(self, count: u32) -> impl ExactSizeIterator<Item = Self> {
         let count = count.min(self.rounds);
         let until = move |part: u32| (u64::from(self.rounds) * u64::from(part) / u64::from(count)) as u32;
         (0..count).map(move |part| Self { rounds: until(part + 1) - until(part), ..self })
@@ -122,7 +126,7 @@ pub(super) async fn measure(
 
 /// Gives each of `sides` a `turn` in each of `rounds` rounds, after one that warms up, in an order that is another each round:
 /// whatever a side leaves behind meets all others. A turn is told which round it is, and is taken again where the processors were
-/// disturbed.
+/// disturbed. Once that may be no more, there are no more rounds, as long as there is a third of them.
 /// Returns what came of them, by round and by side.
 pub(super) async fn in_turns<S, T>(
     sides: &mut [S],
@@ -137,6 +141,9 @@ pub(super) async fn in_turns<S, T>(
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(number.into()));
         let mut round = Vec::new();
         for place in &order {
+            if pace.is_over() && number > rounds.div_ceil(LEAST) {
+                return Ok(all);
+            }
             let side = &mut sides[*place];
             round.push((*place, pace.undisturbed(async || turn(side, number).await).await?));
         }
@@ -160,6 +167,11 @@ impl Rounds {
     pub(super) fn and(mut self, other: Self) -> Self {
         self.spent.extend(other.spent);
         Self { spent: self.spent, load: self.load.and(other.load) }
+    }
+
+    /// How many there are, as the figure `key`.
+    pub(super) fn count(&self, key: &'static str) -> Figure {
+        Figure::rounds(key, self.spent.len())
     }
 
     /// What a request cost at `side`, in microseconds.
@@ -230,6 +242,16 @@ mod tests {
         let turn = async |(): &mut (), _| Ok(());
         assert_eq!(in_turns(&mut [()], 1, &mut pace, &progress, turn).await.unwrap(), [[()]]);
         assert!(!pace.is_fit());
+    }
+
+    #[tokio::test]
+    async fn a_third_of_the_rounds_is_measured_where_somebody_disturbs_for_longer_than_turns_may_wait() {
+        let progress = Progress::begin("turns", 7);
+        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(50)) else { return };
+        let turn = async |(): &mut (), number| Ok(number);
+        assert_eq!(in_turns(&mut [()], 7, &mut pace, &progress, turn).await.unwrap(), [[1], [2], [3]]);
+        let mut unwatched = Pace::find(Duration::ZERO).await;
+        assert_eq!(in_turns(&mut [()], 7, &mut unwatched, &progress, turn).await.unwrap().len(), 7);
     }
 
     #[test]

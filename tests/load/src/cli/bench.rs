@@ -37,8 +37,8 @@ pub(crate) struct Args {
     /// How long a turn takes there.
     #[arg(long, value_name = "DURATION", default_value_t = Options::default().turn.into())]
     turn: Duration,
-    /// How long a row may wait, in all, while somebody else slows the processors; afterwards it measures all the same, and says
-    /// that it is unfit. With 0s it does not look.
+    /// How long a row may wait, in all, while somebody else slows the processors; afterwards it ends if it has a third of its
+    /// rounds, or measures so many all the same, and says that it is unfit. With 0s it does not look.
     #[arg(long, value_name = "DURATION", default_value_t = Options::default().patience.into())]
     patience: Duration,
     /// Tenants to make up.

@@ -12,9 +12,9 @@ use super::pin::{Processors, stay_on};
 /// How much longer than at best some work may take where nobody disturbs.
 const SLACK: f64 = 1.1;
 /// How often the best is looked for.
-const LOOKS: u32 = 100;
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(10);
+const LOOKS: u32 = 500;
+/// Between two looks: less than a turn takes, since the processors may be left alone for no longer than that.
+const PAUSE: Duration = Duration::from_millis(2);
 /// Samples in a look, of which the middle one counts: one may be interrupted.
 const SAMPLES: usize = 3;
 /// Steps of the work of a sample, which is to take some 50 µs: as long as a request.
@@ -32,6 +32,8 @@ pub(crate) struct Pace {
     best: Duration,
     /// How long, in all, turns may wait for them or be taken again.
     patience: Duration,
+    /// How much longer those of later parts may.
+    kept: Duration,
     turns: u64,
     disturbed: u64,
 }
@@ -45,7 +47,15 @@ impl Pace {
     pub(crate) async fn find(patience: Duration) -> Self {
         let processors = Processors::two();
         let is_watched = processors.is_some() && !patience.is_zero();
-        let mut pace = Self { processors, is_watched, best: Duration::MAX, patience, turns: 0, disturbed: 0 };
+        let mut pace = Self {
+            processors,
+            is_watched,
+            best: Duration::MAX,
+            patience,
+            kept: Duration::ZERO,
+            turns: 0,
+            disturbed: 0,
+        };
         if is_watched {
             for _ in 0..LOOKS {
                 pace.is_best(pace.look());
@@ -64,6 +74,7 @@ impl Pace {
             is_watched: true,
             best: Duration::ZERO,
             patience,
+            kept: Duration::ZERO,
             turns: 0,
             disturbed: 0,
         })
@@ -72,6 +83,18 @@ impl Pace {
     /// The processors, if there are two.
     pub(crate) fn processors(&self) -> Option<Processors> {
         self.processors
+    }
+
+    /// Begins one of `left` parts that have what is left of the patience in equal shares. What one leaves, those after it have.
+    pub(crate) fn begin_part(&mut self, left: usize) {
+        let all = self.patience + self.kept;
+        self.patience = all / u32::try_from(left.max(1)).unwrap_or(u32::MAX);
+        self.kept = all - self.patience;
+    }
+
+    /// Whether the patience of this part is over: its turns count as they are from now on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_watched && self.patience.is_zero()
     }
 
     /// Whether next to all turns were undisturbed, as far as was looked.
@@ -180,7 +203,7 @@ mod tests {
     }
 
     fn pace(patience: Duration) -> Pace {
-        Pace { processors: None, is_watched: true, best: BEST, patience, turns: 0, disturbed: 0 }
+        Pace { processors: None, is_watched: true, best: BEST, patience, kept: Duration::ZERO, turns: 0, disturbed: 0 }
     }
 
     #[tokio::test(start_paused = true)]
@@ -207,6 +230,22 @@ mod tests {
             assert_eq!(turns(&mut pace, Duration::ZERO, &[BEST]).await, 1);
         }
         assert!(pace.is_fit() && pace.disturbed == 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parts_share_the_patience_and_have_what_those_before_them_leave() {
+        let mut pace = pace(Duration::from_secs(3));
+        pace.begin_part(3);
+        assert_eq!(pace.patience, Duration::from_secs(1));
+        turns(&mut pace, Duration::ZERO, &[BEST]).await;
+        assert!(!pace.is_over());
+        pace.begin_part(2);
+        assert_eq!(pace.patience, Duration::from_millis(1_500));
+        turns(&mut pace, Duration::ZERO, &[SLOW]).await;
+        assert!(pace.is_over());
+        pace.begin_part(1);
+        assert_eq!((pace.patience, pace.kept), (Duration::from_millis(1_500), Duration::ZERO));
+        assert!(!Pace { is_watched: false, patience: Duration::ZERO, ..pace }.is_over());
     }
 
     #[tokio::test]

@@ -89,6 +89,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
             LIMITED_EMPTY,
             NATIVE_EMPTY,
         )?,
+        cells.rounds.count("cost_rounds"),
         Figure::failed("cost_failed", cells.rounds.load.failed),
     ];
     let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) };

@@ -112,8 +112,9 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         Ok(took)
     };
     let rounds = in_turns(&mut cells, plan.rounds, pace, progress, turn).await?;
-    // The first is of the round that warms up.
-    Ok(Measured { borne: borne.split_off(1), rounds, load }.outcome()?.fit_if(pace.is_fit(), Pace::UNFIT))
+    // The first is of the round that warms up, and there may be one of a round that was not ended.
+    let borne = borne.into_iter().skip(1).take(rounds.len()).collect();
+    Ok(Measured { borne, rounds, load }.outcome()?.fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 /// Where, of all cells, those acks are.
@@ -190,6 +191,7 @@ impl Measured {
             self.whole(("latency_bare_p99_poisson_ms", "· a bare ack, p99"), (Poisson, Bare), p99)?,
             self.acks(("latency_borne_per_s", "· acks a second that Envoy bears bare"), 1.0)?,
             self.acks(("latency_planned_per_s", "· acks a second that were planned"), SHARE)?,
+            Figure::rounds("latency_rounds", self.rounds.len()),
             Figure::failed("latency_failed", self.load.failed),
         ];
         Ok(Outcome::new(figures, &self.load).fit_if(is_fit, ALIKE))

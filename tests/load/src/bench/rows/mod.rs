@@ -80,17 +80,10 @@ impl Row {
             }
             Self::Growth => apart("growth", growth::steps(options), options, growth::measure).await,
             Self::Throughput => {
-                let steps = throughput::plan(options).rounds.into();
-                shown("throughput", steps, async |p| throughput::measure(options, p).await).await
+                together("throughput", throughput::plan(options).rounds.into(), options, throughput::measure).await
             }
-            Self::Workers => {
-                let (mut pace, steps) = (Pace::find(options.patience).await, workers::plan(options).rounds.into());
-                shown("workers", steps, async |p| workers::measure(options, &mut pace, p).await).await
-            }
-            Self::Rules => {
-                let (mut pace, steps) = (Pace::find(options.patience).await, rules::steps(options));
-                shown("rules", steps, async |p| rules::measure(options, &mut pace, p).await).await
-            }
+            Self::Workers => together("workers", workers::plan(options).rounds.into(), options, workers::measure).await,
+            Self::Rules => together("rules", rules::steps(options), options, rules::measure).await,
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
             // It shows its own progress.
             Self::Limit => limit::measure(options).await,
@@ -117,6 +110,17 @@ async fn apart(
         shown(name, steps, async |progress| row(&options, &mut pace, progress).await).await
     })
     .await
+}
+
+/// Measures where every process is on every processor, and shows how far it is.
+async fn together(
+    name: &'static str,
+    steps: u64,
+    options: &Options,
+    row: impl AsyncFnOnce(&Options, &mut Pace, &Progress) -> Result<Outcome, MeasureError>,
+) -> Result<Outcome, MeasureError> {
+    let mut pace = Pace::find(options.patience).await;
+    shown(name, steps, async |progress| row(options, &mut pace, progress).await).await
 }
 
 /// Measures, and shows how far it is.

@@ -47,6 +47,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
     let sides = vec![side::<FEW>().await?, side::<MANY>().await?];
     let rounds = rounds::measure(sides, plan(options), pace, progress).await?;
     let mut figures = SCALING.figures(&rounds)?;
+    figures.push(rounds.count("rules_rounds"));
     let bare = memory::idle(listeners(Vec::new())?, progress).await?;
     for (count, key, says) in MEMORY {
         let held = memory::idle(bootstrap(count)?, progress).await?.saturating_sub(bare);

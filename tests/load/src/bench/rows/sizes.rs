@@ -33,6 +33,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         let is_streamed = exchange == Exchange::PullOf(Size::Mib1);
         figures.push(if is_streamed { figure.goal(Goal::AtMost(1.1)) } else { figure });
     }
+    figures.push(cells.rounds.count("sizes_rounds"));
     figures.push(Figure::failed("sizes_failed", cells.rounds.load.failed));
     let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) };
     Ok(outcome.fit_if(pace.is_fit(), Pace::UNFIT))

@@ -64,6 +64,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         )?,
         over_off("telemetry_log_vs_off", "· that and the access log", Telemetry::Log)?,
         Figure::of_rounds("telemetry_off_us", "· with none", rounds.micros(Telemetry::Off as usize)?, Unit::Micros),
+        rounds.count("telemetry_rounds"),
         Figure::failed("telemetry_failed", rounds.load.failed),
     ];
     Ok(Outcome::new(figures, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))

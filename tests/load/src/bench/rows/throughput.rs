@@ -31,14 +31,13 @@ pub(super) fn plan(options: &Options) -> Plan {
     Plan::of_short_turns(options, 10)
 }
 
-pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let mut load = Summary::default();
     let mut rounds = Vec::new();
-    let mut is_fit = true;
-    for part in plan(options).parts(BROKERS) {
-        let mut pace = Pace::find(options.patience / BROKERS).await;
-        rounds.extend(measure_part(part, &mut load, &mut pace, progress).await?);
-        is_fit &= pace.is_fit();
+    let mut parts = plan(options).parts(BROKERS);
+    while let Some(part) = parts.next() {
+        pace.begin_part(parts.len() + 1);
+        rounds.extend(measure_part(part, &mut load, pace, progress).await?);
     }
     let figures = vec![
         Figure::of_rounds(
@@ -49,9 +48,10 @@ pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Ou
         )
         .goal(Goal::AtLeast(0.85)),
         Figure::of_rounds("throughput_per_s", "· with AckGuard", spread(&rounds, |round| round[1])?, Unit::Count),
+        Figure::rounds("throughput_rounds", rounds.len()),
         Figure::failed("throughput_failed", load.failed),
     ];
-    Ok(Outcome::new(figures, &load).fit_if(is_fit, Pace::UNFIT))
+    Ok(Outcome::new(figures, &load).fit_if(pace.is_fit(), Pace::UNFIT))
 }
 
 /// Messages a second without AckGuard and with it, by round, of one broker.

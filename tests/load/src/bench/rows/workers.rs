@@ -30,9 +30,10 @@ const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
     (4, ["workers_4_vs_bare", "workers_4_added_us"], ["· with 4 workers", "· added by AckGuard"]),
 ];
 
-/// At a load that leaves Envoy idle now and then, a turn as short as those of the costs would have too few requests.
+/// At a load that leaves Envoy idle now and then, a turn as short as those of the costs would have few requests. What comes of
+/// two turns is far apart even where they are long, so there are many.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan::of_short_turns(options, 5)
+    Plan { rounds: options.turns * 2, turn: options.turn * 2 }
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
@@ -61,6 +62,7 @@ fn figures(rounds: &Rounds) -> Result<Vec<Figure>, MeasureError> {
         figures.push(Figure::of_rounds(ratio, says_ratio, rounds.ratio(guarded, bare)?, Unit::Ratio));
         figures.push(Figure::of_rounds(added, says_added, rounds.added(guarded, bare)?, Unit::Micros));
     }
+    figures.push(rounds.count("workers_rounds"));
     figures.push(Figure::failed("workers_failed", rounds.load.failed));
     Ok(figures)
 }

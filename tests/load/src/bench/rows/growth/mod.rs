@@ -77,6 +77,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
     let bytes = |key, says, bytes| Figure::new(key, says, bytes, Unit::MebiBytes);
     let mut figures = SCALING.figures(&rounds)?;
     figures.extend([
+        rounds.count("tenants_rounds"),
         count("tenants_made_up", "· tenants", TENANT.count() as f64),
         count("tenants_series", "· series that name a tenant", series as f64).goal(Goal::AtMost(SERIES)),
         bytes("tenants_bytes", "· memory that Envoy holds more", tenants.whole),
