@@ -30,6 +30,7 @@ type Cell = (Exchange, &'static str);
 /// What was measured of each.
 #[derive(Debug)]
 pub(super) struct Cells {
+    /// Each once, as the sides of the rounds are.
     cells: Vec<Cell>,
     pub(super) rounds: Rounds,
 }
@@ -45,7 +46,8 @@ pub(super) fn common() -> Vec<(&'static str, Filter)> {
 }
 
 impl Cells {
-    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is.
+    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is. One that is named more than once has as
+    /// many turns in each round, of which the mean counts.
     pub(super) async fn measure(
         ways: fn() -> Vec<(&'static str, Filter)>,
         cells: &[(Exchange, &[&'static str])],
@@ -53,7 +55,7 @@ impl Cells {
         pace: &mut Pace,
         progress: &Progress,
     ) -> Result<Self, MeasureError> {
-        let cells: Vec<Cell> =
+        let turns: Vec<Cell> =
             cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
         let mut rounds = Rounds::default();
         let mut parts = plan.parts(ENVOYS);
@@ -61,12 +63,21 @@ impl Cells {
             pace.begin_part(parts.len() + 1);
             let site = Arc::new(Site::on_processor(listeners(ways())?, pace.processors()).await?);
             let mut sides = Vec::new();
-            for (exchange, way) in &cells {
+            for (exchange, way) in &turns {
                 sides.push(side(&site, *exchange, way).await?);
             }
             rounds = rounds.and(rounds::measure(sides, part, pace, progress).await?);
         }
-        Ok(Self { cells, rounds })
+        let mut cells: Vec<Cell> = Vec::new();
+        let mut sides = Vec::new();
+        for turn in turns {
+            let side = cells.iter().position(|cell| *cell == turn).unwrap_or(cells.len());
+            if side == cells.len() {
+                cells.push(turn);
+            }
+            sides.push(side);
+        }
+        Ok(Self { cells, rounds: rounds.merge(&sides) })
     }
 
     /// A request's whole cost at `way` over that at `base`.

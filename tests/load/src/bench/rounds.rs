@@ -169,6 +169,17 @@ impl Rounds {
         Self { spent: self.spent, load: self.load.and(other.load) }
     }
 
+    /// These with fewer sides: `sides` says of each of the present ones to which it belongs, of which it then has the mean.
+    pub(super) fn merge(self, sides: &[usize]) -> Self {
+        let mean = |side: usize, spent: &[f64]| {
+            let of_it = || sides.iter().zip(spent).filter(|(of, _)| **of == side).map(|(_, spent)| spent);
+            of_it().sum::<f64>() / of_it().count() as f64
+        };
+        let count = sides.iter().max().map_or(0, |last| last + 1);
+        let merge = |spent: Vec<f64>| (0..count).map(|side| mean(side, &spent)).collect();
+        Self { spent: self.spent.into_iter().map(merge).collect(), load: self.load }
+    }
+
     /// How many there are, as the figure `key`.
     pub(super) fn count(&self, key: &'static str) -> Figure {
         Figure::rounds(key, self.spent.len())
@@ -263,6 +274,13 @@ mod tests {
         assert_eq!(rounds(300, 10), [30; 10]);
         assert_eq!(rounds(75, 10), [7, 8, 7, 8, 7, 8, 7, 8, 7, 8]);
         assert_eq!(rounds(3, 10), [1; 3]);
+    }
+
+    #[test]
+    fn sides_that_are_one_are_merged_into_their_mean() {
+        let spent = vec![vec![50.0, 80.0, 54.0, 10.0], vec![60.0, 90.0, 60.0, 20.0]];
+        let rounds = Rounds { spent, load: Summary::default() }.merge(&[0, 1, 0, 2]);
+        assert_eq!(rounds.spent, [[52.0, 80.0, 10.0], [60.0, 90.0, 20.0]]);
     }
 
     #[test]

@@ -25,14 +25,15 @@ const LIMITED: &str = "ackguard_limit";
 const NATIVE_EMPTY: &str = "local_ratelimit_empty";
 const LIMITED_EMPTY: &str = "ackguard_limit_empty";
 
-/// Which exchanges are measured where.
+/// Which exchanges are measured where. What a no-op filter adds is little: where something is told as so many times that, both
+/// sides of it have three turns in a round, or it would not be known well enough.
 const CELLS: [(Exchange, &[&str]); 7] = [
-    (Exchange::Ack, &[BARE, CONTROL, NOOP, LUA, ACKGUARD, COUNTED, LIMITED]),
-    (Exchange::Pull, &[BARE, NOOP, LUA, ACKGUARD, COUNTED, LIMITED]),
+    (Exchange::Ack, &[BARE, BARE, BARE, CONTROL, NOOP, NOOP, NOOP, LUA, ACKGUARD, COUNTED, LIMITED]),
+    (Exchange::Pull, &[BARE, BARE, BARE, NOOP, NOOP, NOOP, LUA, ACKGUARD, COUNTED, LIMITED]),
     (Exchange::Subscribe, &[BARE, NOOP, LUA, ACKGUARD, LIMITED]),
     (Exchange::Publish, &[BARE, NOOP, NATIVE, LUA, ACKGUARD, LIMITED]),
     (Exchange::PullBatch, &[BARE, NOOP, ACKGUARD, COUNTED]),
-    (Exchange::Unmatched, &[BARE, NOOP, LUA, ACKGUARD]),
+    (Exchange::Unmatched, &[BARE, BARE, BARE, NOOP, NOOP, NOOP, LUA, ACKGUARD]),
     (Exchange::Refused, &[NATIVE_EMPTY, LIMITED_EMPTY]),
 ];
 

@@ -33,7 +33,7 @@ const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
 /// At a load that leaves Envoy idle now and then, a turn as short as those of the costs would have few requests. What comes of
 /// two turns is far apart even where they are long, so there are many.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.turns * 2, turn: options.turn * 2 }
+    Plan { rounds: options.turns * 3, turn: options.turn * 2 }
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
