@@ -20,8 +20,7 @@ pub(super) const COUNTED: &str = "ackguard_counted";
 
 /// Connections to each listener: enough that Envoy has always something to do, or its waking would be measured.
 const CONNECTIONS: usize = 8;
-/// Envoys, each of which has its part of the rounds: one may have a side that is dearer than another that is alike, by a twentieth
-/// and more, for as long as it lives, as if it were a matter of what it has put where in memory.
+/// Envoys, each of which has its part of the rounds.
 const ENVOYS: u32 = 10;
 
 /// A side: what is sent, and where.
@@ -57,17 +56,16 @@ impl Cells {
     ) -> Result<Self, MeasureError> {
         let turns: Vec<Cell> =
             cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
-        let mut rounds = Rounds::default();
-        let mut parts = plan.parts(ENVOYS);
-        while let Some(part) = parts.next() {
-            pace.begin_part(parts.len() + 1);
-            let site = Arc::new(Site::on_processor(listeners(ways())?, pace.processors()).await?);
+        let processors = pace.processors();
+        let start = async || {
+            let site = Arc::new(Site::on_processor(listeners(ways())?, processors).await?);
             let mut sides = Vec::new();
             for (exchange, way) in &turns {
                 sides.push(side(&site, *exchange, way).await?);
             }
-            rounds = rounds.and(rounds::measure(sides, part, pace, progress).await?);
-        }
+            Ok(sides)
+        };
+        let rounds = rounds::measure_anew(ENVOYS, start, plan, pace, progress).await?;
         let mut cells: Vec<Cell> = Vec::new();
         let mut sides = Vec::new();
         for turn in turns {

@@ -112,6 +112,26 @@ impl Sender {
     }
 }
 
+/// Measures what `sides` starts, as planned, in `parts` that each start it anew: an Envoy may be dearer than another that is alike,
+/// by a twentieth and more, for as long as it lives, as if it were a matter of what it has put where in memory.
+pub(super) async fn measure_anew(
+    parts: u32,
+    sides: impl AsyncFn() -> Result<Vec<Side>, MeasureError>,
+    plan: Plan,
+    pace: &mut Pace,
+    progress: &Progress,
+) -> Result<Rounds, MeasureError> {
+    let mut rounds = Rounds::default();
+    let mut parts = plan.parts(parts);
+    while let Some(part) = parts.next() {
+        pace.begin_part(parts.len() + 1);
+        let part = measure(sides().await?, part, pace, progress).await?;
+        rounds.spent.extend(part.spent);
+        rounds.load = rounds.load.and(part.load);
+    }
+    Ok(rounds)
+}
+
 /// Measures `sides` as planned.
 pub(super) async fn measure(
     mut sides: Vec<Side>,
@@ -163,12 +183,6 @@ pub(super) fn spread<T>(rounds: &[Vec<T>], of: impl Fn(&[T]) -> f64) -> Result<S
 }
 
 impl Rounds {
-    /// These and those of `other`, which has the same sides.
-    pub(super) fn and(mut self, other: Self) -> Self {
-        self.spent.extend(other.spent);
-        Self { spent: self.spent, load: self.load.and(other.load) }
-    }
-
     /// These with fewer sides: `sides` says of each of the present ones to which it belongs, of which it then has the mean.
     pub(super) fn merge(self, sides: &[usize]) -> Self {
         let mean = |side: usize, spent: &[f64]| {

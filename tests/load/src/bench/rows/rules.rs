@@ -17,6 +17,8 @@ use crate::steady::{Expected, Traffic};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
+/// How often there are other Envoys.
+const PARTS: u32 = 5;
 const FEW: u64 = 10;
 const SOME: u64 = 1_000;
 const MANY: u64 = 10_000;
@@ -44,8 +46,8 @@ pub(super) fn steps(options: &Options) -> u64 {
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let sides = vec![side::<FEW>().await?, side::<MANY>().await?];
-    let rounds = rounds::measure(sides, plan(options), pace, progress).await?;
+    let start = async || Ok(vec![side::<FEW>().await?, side::<MANY>().await?]);
+    let rounds = rounds::measure_anew(PARTS, start, plan(options), pace, progress).await?;
     let mut figures = SCALING.figures(&rounds)?;
     figures.push(rounds.count("rules_rounds"));
     let bare = memory::idle(listeners(Vec::new())?, progress).await?;

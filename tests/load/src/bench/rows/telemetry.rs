@@ -18,6 +18,8 @@ use crate::steady::{Expected, LISTENER, Traffic};
 
 /// Connections to each Envoy.
 const CONNECTIONS: usize = 8;
+/// How often there are other Envoys.
+const PARTS: u32 = 10;
 
 /// What of it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,15 +42,19 @@ pub(super) fn plan(options: &Options) -> Plan {
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let system = |source| MeasureError::System { what: "the collector".to_owned(), source };
     let collector = Collector::start().await.map_err(system)?;
-    let mut sides = Vec::new();
-    for telemetry in [Telemetry::Off, Telemetry::Filter, Telemetry::Log, Telemetry::All] {
-        let bootstrap = bootstrap(telemetry, &collector)?;
-        let site = Arc::new(Site::on_processor(bootstrap, pace.processors()).await?);
-        // As fast as they are answered: with pauses, Envoy's own waking would be measured.
-        let traffic = Traffic { request: operation, expected: Expected::Status(200), every: Duration::ZERO };
-        sides.push(Side::new(Arc::clone(&site), Sender::Traffic(traffic, site.open(LISTENER, CONNECTIONS).await?)));
-    }
-    let rounds = rounds::measure(sides, plan(options), pace, progress).await?;
+    let processors = pace.processors();
+    let start = async || {
+        let mut sides = Vec::new();
+        for telemetry in [Telemetry::Off, Telemetry::Filter, Telemetry::Log, Telemetry::All] {
+            let site = Arc::new(Site::on_processor(bootstrap(telemetry, &collector)?, processors).await?);
+            // As fast as they are answered: with pauses, Envoy's own waking would be measured.
+            let traffic = Traffic { request: operation, expected: Expected::Status(200), every: Duration::ZERO };
+            let connections = site.open(LISTENER, CONNECTIONS).await?;
+            sides.push(Side::new(site, Sender::Traffic(traffic, connections)));
+        }
+        Ok(sides)
+    };
+    let rounds = rounds::measure_anew(PARTS, start, plan(options), pace, progress).await?;
     let over_off = |key, says, of: Telemetry| {
         rounds
             .mean_ratio(of as usize, Telemetry::Off as usize)

@@ -19,6 +19,9 @@ const CONNECTIONS: usize = 8;
 /// From one request of a connection to its next: 2,000 requests/s in all.
 const EVERY: Duration = Duration::from_millis(4);
 
+/// How often there are other Envoys.
+const PARTS: u32 = 5;
+
 /// What is told of an Envoy: how many workers it has, and its keys.
 const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
     (
@@ -37,6 +40,11 @@ pub(super) fn plan(options: &Options) -> Plan {
 }
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let rounds = rounds::measure_anew(PARTS, start, plan(options), pace, progress).await?;
+    Ok(Outcome::new(figures(&rounds)?, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
+}
+
+async fn start() -> Result<Vec<Side>, MeasureError> {
     let mut sides = Vec::new();
     for (workers, ..) in ENVOYS {
         let ways = vec![(BARE, Filter::None), (ACKGUARD, Filter::AckGuard(|_| ()))];
@@ -47,8 +55,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
             sides.push(Side::new(Arc::clone(&site), Sender::Traffic(traffic, connections)));
         }
     }
-    let rounds = rounds::measure(sides, plan(options), pace, progress).await?;
-    Ok(Outcome::new(figures(&rounds)?, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
+    Ok(sides)
 }
 
 fn figures(rounds: &Rounds) -> Result<Vec<Figure>, MeasureError> {
