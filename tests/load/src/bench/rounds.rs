@@ -39,7 +39,7 @@ impl Plan {
     }
 
     /// It in `count` parts that are alike, or in as many as it has rounds, where they are fewer.
-    pub(super) fn parts(self, count: u32) -> impl ExactSizeIterator<Item = Self> {
+    fn parts(self, count: u32) -> impl ExactSizeIterator<Item = Self> {
         let count = count.min(self.rounds);
         let until = move |part: u32| (u64::from(self.rounds) * u64::from(part) / u64::from(count)) as u32;
         (0..count).map(move |part| Self { rounds: until(part + 1) - until(part), ..self })
@@ -121,13 +121,28 @@ pub(super) async fn measure_anew(
     pace: &mut Pace,
     progress: &Progress,
 ) -> Result<Rounds, MeasureError> {
-    let mut rounds = Rounds::default();
+    let mut load = Summary::default();
+    let part = async |part, pace: &mut Pace| {
+        let rounds = measure(sides().await?, part, pace, progress).await?;
+        load = std::mem::take(&mut load).and(rounds.load);
+        Ok(rounds.spent)
+    };
+    let spent = in_parts(parts, plan, pace, part).await?;
+    Ok(Rounds { spent, load })
+}
+
+/// The rounds of all `parts` of the plan, which share the patience; `measure` has those of one.
+pub(super) async fn in_parts<T>(
+    parts: u32,
+    plan: Plan,
+    pace: &mut Pace,
+    mut measure: impl AsyncFnMut(Plan, &mut Pace) -> Result<Vec<T>, MeasureError>,
+) -> Result<Vec<T>, MeasureError> {
+    let mut rounds = Vec::new();
     let mut parts = plan.parts(parts);
     while let Some(part) = parts.next() {
         pace.begin_part(parts.len() + 1);
-        let part = measure(sides().await?, part, pace, progress).await?;
-        rounds.spent.extend(part.spent);
-        rounds.load = rounds.load.and(part.load);
+        rounds.extend(measure(part, pace).await?);
     }
     Ok(rounds)
 }
@@ -277,6 +292,20 @@ mod tests {
         assert_eq!(in_turns(&mut [()], 7, &mut pace, &progress, turn).await.unwrap(), [[1], [2], [3]]);
         let mut unwatched = Pace::find(Duration::ZERO).await;
         assert_eq!(in_turns(&mut [()], 7, &mut unwatched, &progress, turn).await.unwrap().len(), 7);
+    }
+
+    #[tokio::test]
+    async fn each_part_has_its_rounds_and_may_wait_though_the_ones_before_it_waited_as_long_as_they_might() {
+        let progress = Progress::begin("turns", 6);
+        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(60)) else { return };
+        let plan = Plan { rounds: 6, turn: Duration::from_millis(1) };
+        let part = async |part: Plan, pace: &mut Pace| {
+            let may_wait = !pace.is_over();
+            in_turns(&mut [()], part.rounds, pace, &progress, async |(): &mut (), number| Ok((may_wait, number))).await
+        };
+        let rounds = in_parts(3, plan, &mut pace, part).await.unwrap();
+        assert_eq!(rounds, [[(true, 1)]; 3]);
+        assert!(pace.is_over());
     }
 
     #[test]

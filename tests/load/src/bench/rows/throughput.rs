@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use stack::{Bootstrap, Broker, BrokerOptions, Envoy, HostMode, Protocol, Semantics, Workers};
 use tokio::task::JoinSet;
 
-use super::super::rounds::{Plan, in_turns, spread};
+use super::super::rounds::{Plan, in_parts, in_turns, spread};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
 use crate::client::{Client, ClientError, ConsumerId, Message, Step, Subscribe};
 use crate::latency::Latencies;
@@ -33,12 +33,8 @@ pub(super) fn plan(options: &Options) -> Plan {
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let mut load = Summary::default();
-    let mut rounds = Vec::new();
-    let mut parts = plan(options).parts(BROKERS);
-    while let Some(part) = parts.next() {
-        pace.begin_part(parts.len() + 1);
-        rounds.extend(measure_part(part, &mut load, pace, progress).await?);
-    }
+    let part = async |part, pace: &mut Pace| measure_part(part, &mut load, pace, progress).await;
+    let rounds = in_parts(BROKERS, plan(options), pace, part).await?;
     let figures = vec![
         Figure::of_rounds(
             "throughput_vs_bare",
