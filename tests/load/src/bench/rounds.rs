@@ -64,7 +64,7 @@ pub(super) enum Sender {
 }
 
 /// What the rounds came to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rounds {
     /// CPU time of Envoy for each request in microseconds, by round and by side.
     spent: Vec<Vec<f64>>,
