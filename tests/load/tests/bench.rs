@@ -152,6 +152,8 @@ fn every_row_is_measured_and_no_request_fails() {
         "20ms",
         "--patience",
         "0s",
+        "--again",
+        "0",
         "--swaps",
         "1",
         "--tenants",

@@ -59,6 +59,8 @@ fn the_help_states_every_option_and_the_exit_status() {
         "rounds",
         "round",
         "turn",
+        "patience",
+        "again",
         "tenants",
         "topics",
         "receipts",

@@ -1,8 +1,10 @@
 //! A figure and its goal.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::quantiles::Spread;
+use crate::measure::Pace;
 use crate::steady::Summary;
 
 const KIB: f64 = 1_024.0;
@@ -75,6 +77,10 @@ pub struct Outcome {
     pub costs: Vec<Cost>,
     /// Why the figures mean little, as far as the rows can tell: nothing where the machine was quiet enough.
     pub unfit: Vec<String>,
+    /// How often a row was measured again because it was unfit.
+    pub again: u32,
+    /// What the work by which disturbances are seen took at best. `None` where nobody looked.
+    pub(crate) best: Option<Duration>,
     /// Requests that went wrong.
     pub failed: u64,
     /// The first of those, in words.
@@ -147,7 +153,7 @@ impl Outcome {
     #[must_use]
     pub fn new(figures: Vec<Figure>, load: &Summary) -> Self {
         let faults = load.faults.iter().map(ToString::to_string).collect();
-        Self { figures, costs: Vec::new(), unfit: Vec::new(), failed: load.failed, faults }
+        Self { figures, costs: Vec::new(), unfit: Vec::new(), again: 0, best: None, failed: load.failed, faults }
     }
 
     /// This, whose figures mean little unless `is_fit`, because of `otherwise`.
@@ -159,6 +165,12 @@ impl Outcome {
         self
     }
 
+    /// This, which was measured at `pace`.
+    #[must_use]
+    pub(super) fn paced(self, pace: &Pace) -> Self {
+        Self { best: pace.best(), ..self }.fit_if(pace.is_fit(), Pace::UNFIT)
+    }
+
     /// This and what came of another row.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -166,7 +178,7 @@ impl Outcome {
         self.costs.extend(other.costs);
         self.unfit.extend(other.unfit);
         self.faults.extend(other.faults);
-        Self { failed: self.failed + other.failed, ..self }
+        Self { again: self.again + other.again, failed: self.failed + other.failed, ..self }
     }
 }
 

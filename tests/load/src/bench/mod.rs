@@ -6,9 +6,11 @@
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
 //!   - `rounds`, sides that are measured in turns, so that what the machine does meanwhile meets all of them; `scaling` tells of
 //!     one that has few of something and one that has many.
+//! - [`measure_again()`] measures rows, and those once more that others disturbed.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
 //! - [`table()`] shows what came of all, [`chart()`](chart()) draws the costs, [`write()`] keeps both.
 
+mod again;
 mod cells;
 mod changes;
 mod chart;
@@ -25,6 +27,7 @@ mod way;
 
 use std::time::Duration;
 
+pub use again::measure_again;
 pub use chart::{ChartError, chart};
 pub use figure::{Cost, Figure, Goal, Outcome, Unit};
 pub use quantiles::Spread;

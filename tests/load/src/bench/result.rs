@@ -48,6 +48,7 @@ fn json(outcome: &Outcome, machine: &Machine) -> Value {
         all.insert("cost_us".to_owned(), costs.into());
     }
     all.insert("fit".to_owned(), outcome.unfit.is_empty().into());
+    all.insert("measured_again".to_owned(), outcome.again.into());
     all.insert("cores".to_owned(), machine.cores.into());
     for (key, load) in [("load_average_before", machine.load_before), ("load_average_after", machine.load_after)] {
         all.insert(key.to_owned(), load.map_or(Value::Null, |load| number(f64::from(load))));
@@ -83,7 +84,7 @@ mod tests {
         let expected = json!({
             "reload_p99_ms": 12.346, "ack_vs_noop": 2, "ack_vs_noop_quartiles": [1.5, 2.25],
             "cost_us": { "ack": { "lua": [1.5, 2, 2.25] } },
-            "fit": true, "cores": 2, "load_average_before": 0.25, "load_average_after": null,
+            "fit": true, "measured_again": 0, "cores": 2, "load_average_before": 0.25, "load_average_after": null,
         });
         assert_eq!(super::json(&outcome, &machine), expected);
     }

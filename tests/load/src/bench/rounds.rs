@@ -265,7 +265,7 @@ mod tests {
             order.push(*side);
             Ok((*side, number))
         };
-        let mut pace = Pace::find(Duration::ZERO).await;
+        let mut pace = Pace::find(Duration::ZERO, None).await;
         let rounds = in_turns(&mut sides, ROUNDS, &mut pace, &progress, turn).await.unwrap();
         let expected: Vec<_> = (1..=ROUNDS).map(|number| sides.map(|side| (side, number)).to_vec()).collect();
         assert_eq!(rounds, expected);
@@ -290,7 +290,7 @@ mod tests {
         let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(50)) else { return };
         let turn = async |(): &mut (), number| Ok(number);
         assert_eq!(in_turns(&mut [()], 7, &mut pace, &progress, turn).await.unwrap(), [[1], [2], [3]]);
-        let mut unwatched = Pace::find(Duration::ZERO).await;
+        let mut unwatched = Pace::find(Duration::ZERO, None).await;
         assert_eq!(in_turns(&mut [()], 7, &mut unwatched, &progress, turn).await.unwrap().len(), 7);
     }
 

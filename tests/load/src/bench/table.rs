@@ -27,8 +27,12 @@ pub fn table(outcome: &Outcome, machine: &Machine) -> String {
     let load = |load: Option<f32>| load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));
     let (before, after) = (load(machine.load_before), load(machine.load_after));
     let unfit: String = outcome.unfit.iter().map(|reason| format!("\nUNFIT: {reason}")).collect();
+    let again = match outcome.again {
+        0 => String::new(),
+        times => format!("\nmeasured again, where a row was unfit: {times} times"),
+    };
     let costs = costs(&outcome.costs).map(|costs| format!("\n{costs}")).unwrap_or_default();
-    format!("{table}{costs}\n{} cores; load average {before} before, {after} after{unfit}", machine.cores)
+    format!("{table}{costs}\n{} cores; load average {before} before, {after} after{again}{unfit}", machine.cores)
 }
 
 /// Envoy's CPU time for a request, in microseconds: a line for each exchange, a column for each filter. `None` where nothing

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use humantime::Duration;
-use tmq_load::bench::{Options, Outcome, RESULT, Row, table, write};
+use tmq_load::bench::{Options, Outcome, RESULT, Row, measure_again, table, write};
 use tmq_load::measure::Machine;
 
 /// The options of the benchmark.
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// rounds, or measures so many all the same, and says that it is unfit. With 0s it does not look.
     #[arg(long, value_name = "DURATION", default_value_t = Options::default().patience.into())]
     patience: Duration,
+    /// How often rows that are unfit are measured once more, when all others were.
+    #[arg(long, value_name = "TIMES", default_value_t = 2)]
+    again: u32,
     /// Tenants to make up.
     #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]
     tenants: u64,
@@ -66,12 +69,9 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let machine = Machine::before();
     let options = args.options();
     let rows = if args.only.is_empty() { Row::ALL.to_vec() } else { args.only };
-    let mut outcome = Outcome::default();
-    for row in rows {
-        outcome = outcome.and(row.measure(&options).await?);
-        // Whoever interrupts it, or meets an error, keeps what was measured until then.
-        write(&args.out, &outcome, &machine.after())?;
-    }
+    // Whoever interrupts it, or meets an error, keeps what was measured until then.
+    let keep = |outcome: &Outcome| write(&args.out, outcome, &machine.after());
+    let outcome = measure_again(&rows, args.again, async |row, known| row.measure(&options, known).await, keep).await?;
     println!("{}\n{}", table(&outcome, &machine.after()), args.out.join(RESULT).display());
     if outcome.failed > 0 {
         bail!("{} requests failed: {}", outcome.failed, outcome.faults.join("; "));

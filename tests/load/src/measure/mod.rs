@@ -18,7 +18,7 @@ use crate::steady::{CoverError, Fault};
 
 pub(crate) use filter::{Filter, token_bucket};
 pub use machine::Machine;
-pub(crate) use pace::Pace;
+pub(crate) use pace::{Pace, is_near};
 pub(crate) use pin::apart;
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};

@@ -34,27 +34,26 @@ pub(crate) struct Pace {
     patience: Duration,
     /// How much longer those of later parts may.
     kept: Duration,
-    turns: u64,
-    disturbed: u64,
+    /// What the work took after each turn that counts.
+    turns: Vec<Duration>,
 }
 
 impl Pace {
     /// What is said where too many turns were disturbed.
     pub(crate) const UNFIT: &str = "somebody else slowed the processors in more than a tenth of the turns";
 
-    /// Chooses two processors, one for what is measured and one for what loads it, and finds out how fast they can be. Where
-    /// there is one alone, or there is no `patience`, every turn counts.
-    pub(crate) async fn find(patience: Duration) -> Self {
+    /// Chooses two processors, one for what is measured and one for what loads it, and finds out how fast they can be: at least
+    /// as fast as is `known` already. Where there is one processor alone, or there is no `patience`, every turn counts.
+    pub(crate) async fn find(patience: Duration, known: Option<Duration>) -> Self {
         let processors = Processors::two();
         let is_watched = processors.is_some() && !patience.is_zero();
         let mut pace = Self {
             processors,
             is_watched,
-            best: Duration::MAX,
+            best: known.unwrap_or(Duration::MAX),
             patience,
             kept: Duration::ZERO,
-            turns: 0,
-            disturbed: 0,
+            turns: Vec::new(),
         };
         if is_watched {
             for _ in 0..LOOKS {
@@ -75,8 +74,7 @@ impl Pace {
             best: Duration::ZERO,
             patience,
             kept: Duration::ZERO,
-            turns: 0,
-            disturbed: 0,
+            turns: Vec::new(),
         })
     }
 
@@ -97,9 +95,16 @@ impl Pace {
         self.is_watched && self.patience.is_zero()
     }
 
-    /// Whether next to all turns were undisturbed, as far as was looked.
+    /// What the work takes at best, as far as is known by now. `None` where nobody looks.
+    pub(crate) fn best(&self) -> Option<Duration> {
+        self.is_watched.then_some(self.best)
+    }
+
+    /// Whether next to all turns were undisturbed, as far as is known by now: how fast the processors can be may have been seen
+    /// after the first turns.
     pub(crate) fn is_fit(&self) -> bool {
-        self.disturbed as f64 <= self.turns as f64 * FIT
+        let disturbed = self.turns.iter().filter(|took| !is_near(**took, self.best)).count();
+        disturbed as f64 <= self.turns.len() as f64 * FIT
     }
 
     /// What comes of a `turn` before and after which both processors were as fast as they can be; of any, once the patience is
@@ -120,7 +125,6 @@ impl Pace {
         mut look: impl FnMut(&Self) -> Duration,
         mut turn: impl AsyncFnMut() -> Result<T, MeasureError>,
     ) -> Result<T, MeasureError> {
-        self.turns += 1;
         loop {
             let begin = Instant::now();
             while begin.elapsed() < self.patience && !self.is_best(look(self)) {
@@ -128,13 +132,11 @@ impl Pace {
             }
             let waited = begin.elapsed();
             let outcome = turn().await?;
-            if self.is_best(look(self)) {
-                self.patience = self.patience.saturating_sub(waited);
-                return Ok(outcome);
-            }
-            self.patience = self.patience.saturating_sub(begin.elapsed());
-            if self.patience.is_zero() {
-                self.disturbed += 1;
+            let took = look(self);
+            let is_best = self.is_best(took);
+            self.patience = self.patience.saturating_sub(if is_best { waited } else { begin.elapsed() });
+            if is_best || self.patience.is_zero() {
+                self.turns.push(took);
                 return Ok(outcome);
             }
         }
@@ -153,8 +155,13 @@ impl Pace {
     /// Whether work that `took` so long was done as fast as it can be.
     fn is_best(&mut self, took: Duration) -> bool {
         self.best = self.best.min(took);
-        took <= self.best.mul_f64(SLACK)
+        is_near(took, self.best)
     }
+}
+
+/// Whether work that `took` so long was done as fast as it is where it takes `best`.
+pub(crate) fn is_near(took: Duration, best: Duration) -> bool {
+    took <= best.mul_f64(SLACK)
 }
 
 /// What some work takes on `processor`: as much of what can be done at once as it has units for, which is what the other thread of
@@ -203,7 +210,7 @@ mod tests {
     }
 
     fn pace(patience: Duration) -> Pace {
-        Pace { processors: None, is_watched: true, best: BEST, patience, kept: Duration::ZERO, turns: 0, disturbed: 0 }
+        Pace { processors: None, is_watched: true, best: BEST, patience, kept: Duration::ZERO, turns: Vec::new() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,7 +223,8 @@ mod tests {
         assert_eq!(pace.patience, Duration::from_secs(1) - 2 * PAUSE);
         assert_eq!(turns(&mut pace, TIME, &[BEST, SLOW, BEST, BEST]).await, 2);
         assert_eq!(pace.patience, Duration::from_secs(1) - 2 * PAUSE - TIME);
-        assert!(pace.is_fit() && pace.disturbed == 0);
+        assert!(pace.is_fit());
+        assert_eq!(pace.turns, [BEST; 3]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -229,7 +237,20 @@ mod tests {
             assert!(!pace.is_fit());
             assert_eq!(turns(&mut pace, Duration::ZERO, &[BEST]).await, 1);
         }
-        assert!(pace.is_fit() && pace.disturbed == 1);
+        assert!(pace.is_fit());
+        assert_eq!(pace.turns, [&[SLOW][..], &[BEST; 9]].concat());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_that_seemed_undisturbed_are_told_from_those_once_the_processors_were_faster() {
+        let mut pace = Pace { best: SLOW, ..pace(Duration::from_secs(1)) };
+        for _ in 0..2 {
+            turns(&mut pace, Duration::ZERO, &[SLOW]).await;
+        }
+        assert!(pace.is_fit() && pace.best() == Some(SLOW));
+        turns(&mut pace, Duration::ZERO, &[BEST]).await;
+        assert!(!pace.is_fit() && pace.best() == Some(BEST));
+        assert!(!pace.is_over());
     }
 
     #[tokio::test(start_paused = true)]
@@ -250,10 +271,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_pace_is_that_of_the_processors() {
-        let pace = Pace::find(Duration::from_secs(1)).await;
+        let pace = Pace::find(Duration::from_secs(1), None).await;
         let Some(_) = pace.processors() else { return };
         assert!(pace.best > Duration::ZERO && pace.look() > Duration::ZERO);
-        let hasty = Pace::find(Duration::ZERO).await;
-        assert_eq!(hasty.look(), Duration::ZERO);
+        let faster = pace.best / 2;
+        assert_eq!(Pace::find(Duration::from_secs(1), Some(faster)).await.best(), Some(faster));
+        let hasty = Pace::find(Duration::ZERO, Some(faster)).await;
+        assert_eq!((hasty.look(), hasty.best()), (Duration::ZERO, None));
+        assert!(hasty.is_fit());
     }
 }

@@ -137,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_is_started_apart_is_kept_on_the_other_processor() {
         let Some(Processors { measured, load }) = Processors::two() else { return };
-        let kept = apart(Pace::find(std::time::Duration::ZERO).await, async move |pace: Pace| {
+        let kept = apart(Pace::find(std::time::Duration::ZERO, None).await, async move |pace: Pace| {
             let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
             assert!(pin_process(child.id(), pace.processors().unwrap().measured));
             let allowed = sched_getaffinity(Pid::from_raw(child.id() as i32)).unwrap();

@@ -94,7 +94,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         Figure::failed("cost_failed", cells.rounds.load.failed),
     ];
     let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) };
-    Ok(outcome.fit_if(is_fit, ALIKE).fit_if(pace.is_fit(), Pace::UNFIT))
+    Ok(outcome.fit_if(is_fit, ALIKE))
 }
 
 fn ways() -> Vec<(&'static str, Filter)> {

@@ -114,7 +114,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
     let rounds = in_turns(&mut cells, plan.rounds, pace, progress, turn).await?;
     // The first is of the round that warms up, and there may be one of a round that was not ended.
     let borne = borne.into_iter().skip(1).take(rounds.len()).collect();
-    Ok(Measured { borne, rounds, load }.outcome()?.fit_if(pace.is_fit(), Pace::UNFIT))
+    Measured { borne, rounds, load }.outcome()
 }
 
 /// Where, of all cells, those acks are.

@@ -14,6 +14,11 @@ mod telemetry;
 mod throughput;
 mod workers;
 
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+
 use super::{Options, Outcome};
 use crate::measure::{self, MeasureError, Pace, Progress};
 
@@ -66,24 +71,27 @@ impl Row {
         Self::Swap,
     ];
 
-    /// Measures it and shows how far it is.
+    /// Measures it and shows how far it is. What is `known` of how fast the processors can be is the best of other outcomes.
     ///
     /// # Errors
     /// Where there is no figure; requests that failed are in the outcome.
-    pub async fn measure(self, options: &Options) -> Result<Outcome, MeasureError> {
+    pub async fn measure(self, options: &Options, known: Option<Duration>) -> Result<Outcome, MeasureError> {
         match self {
-            Self::Cost => apart("cost", cost::plan(options).rounds.into(), options, cost::measure).await,
-            Self::Latency => apart("latency", latency::steps(options), options, latency::measure).await,
-            Self::Sizes => apart("sizes", sizes::plan(options).rounds.into(), options, sizes::measure).await,
+            Self::Cost => apart("cost", cost::plan(options).rounds.into(), options, known, cost::measure).await,
+            Self::Latency => apart("latency", latency::steps(options), options, known, latency::measure).await,
+            Self::Sizes => apart("sizes", sizes::plan(options).rounds.into(), options, known, sizes::measure).await,
             Self::Telemetry => {
-                apart("telemetry", telemetry::plan(options).rounds.into(), options, telemetry::measure).await
+                apart("telemetry", telemetry::plan(options).rounds.into(), options, known, telemetry::measure).await
             }
-            Self::Growth => apart("growth", growth::steps(options), options, growth::measure).await,
+            Self::Growth => apart("growth", growth::steps(options), options, known, growth::measure).await,
             Self::Throughput => {
-                together("throughput", throughput::plan(options).rounds.into(), options, throughput::measure).await
+                together("throughput", throughput::plan(options).rounds.into(), options, known, throughput::measure)
+                    .await
             }
-            Self::Workers => together("workers", workers::plan(options).rounds.into(), options, workers::measure).await,
-            Self::Rules => together("rules", rules::steps(options), options, rules::measure).await,
+            Self::Workers => {
+                together("workers", workers::plan(options).rounds.into(), options, known, workers::measure).await
+            }
+            Self::Rules => together("rules", rules::steps(options), options, known, rules::measure).await,
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
             // It shows its own progress.
             Self::Limit => limit::measure(options).await,
@@ -97,17 +105,25 @@ impl Row {
     }
 }
 
+impl fmt::Display for Row {
+    /// As the command line names it.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| out.write_str(value.get_name()))
+    }
+}
+
 /// Measures what loads an Envoy from a processor of its own, and shows how far it is.
 async fn apart(
     name: &'static str,
     steps: u64,
     options: &Options,
+    known: Option<Duration>,
     row: impl AsyncFnOnce(&Options, &mut Pace, &Progress) -> Result<Outcome, MeasureError> + Send + 'static,
 ) -> Result<Outcome, MeasureError> {
     let options = *options;
-    let pace = Pace::find(options.patience).await;
+    let pace = Pace::find(options.patience, known).await;
     measure::apart(pace, async move |mut pace| {
-        shown(name, steps, async |progress| row(&options, &mut pace, progress).await).await
+        shown(name, steps, async |progress| Ok(row(&options, &mut pace, progress).await?.paced(&pace))).await
     })
     .await
 }
@@ -117,10 +133,11 @@ async fn together(
     name: &'static str,
     steps: u64,
     options: &Options,
+    known: Option<Duration>,
     row: impl AsyncFnOnce(&Options, &mut Pace, &Progress) -> Result<Outcome, MeasureError>,
 ) -> Result<Outcome, MeasureError> {
-    let mut pace = Pace::find(options.patience).await;
-    shown(name, steps, async |progress| row(options, &mut pace, progress).await).await
+    let mut pace = Pace::find(options.patience, known).await;
+    shown(name, steps, async |progress| Ok(row(options, &mut pace, progress).await?.paced(&pace))).await
 }
 
 /// Measures, and shows how far it is.
@@ -130,10 +147,7 @@ async fn shown(
     row: impl AsyncFnOnce(&Progress) -> Result<Outcome, MeasureError>,
 ) -> Result<Outcome, MeasureError> {
     let progress = Progress::begin(name, steps);
-    let mut outcome = row(&progress).await?;
+    let outcome = row(&progress).await?;
     progress.end();
-    for reason in &mut outcome.unfit {
-        *reason = format!("{name}: {reason}");
-    }
     Ok(outcome)
 }

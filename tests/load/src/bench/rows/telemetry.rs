@@ -73,7 +73,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         rounds.count("telemetry_rounds"),
         Figure::failed("telemetry_failed", rounds.load.failed),
     ];
-    Ok(Outcome::new(figures, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
+    Ok(Outcome::new(figures, &rounds.load))
 }
 
 fn bootstrap(telemetry: Telemetry, collector: &Collector) -> Result<Bootstrap, BootstrapError> {

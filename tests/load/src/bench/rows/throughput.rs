@@ -47,7 +47,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         Figure::rounds("throughput_rounds", rounds.len()),
         Figure::failed("throughput_failed", load.failed),
     ];
-    Ok(Outcome::new(figures, &load).fit_if(pace.is_fit(), Pace::UNFIT))
+    Ok(Outcome::new(figures, &load))
 }
 
 /// Messages a second without AckGuard and with it, by round, of one broker.

@@ -41,7 +41,7 @@ pub(super) fn plan(options: &Options) -> Plan {
 
 pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
     let rounds = rounds::measure_anew(PARTS, start, plan(options), pace, progress).await?;
-    Ok(Outcome::new(figures(&rounds)?, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
+    Ok(Outcome::new(figures(&rounds)?, &rounds.load))
 }
 
 async fn start() -> Result<Vec<Side>, MeasureError> {

@@ -93,7 +93,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         bytes("vm_full_bytes", "memory that Envoy holds more for all three", full as f64).goal(Goal::AtMost(MEMORY)),
         Figure::failed("growth_failed", rounds.load.failed),
     ]);
-    Ok(Outcome::new(figures, &rounds.load).fit_if(pace.is_fit(), Pace::UNFIT))
+    Ok(Outcome::new(figures, &rounds.load))
 }
 
 /// Makes up `count` of `kind`.
