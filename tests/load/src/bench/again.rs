@@ -14,12 +14,12 @@ use crate::measure::{MeasureError, Pace, is_near};
 ///
 /// # Errors
 /// Those of `measure` and of `keep`.
-pub async fn measure_again<E: From<MeasureError>>(
+pub async fn measure_again(
     rows: &[Row],
     again: u32,
     mut measure: impl AsyncFnMut(Row, Option<Duration>) -> Result<Outcome, MeasureError>,
-    mut keep: impl FnMut(&Outcome) -> Result<(), E>,
-) -> Result<Outcome, E> {
+    mut keep: impl FnMut(&Outcome) -> Result<(), MeasureError>,
+) -> Result<Outcome, MeasureError> {
     let mut measured = Measured::default();
     for row in rows {
         let outcome = measure(*row, measured.best).await?;
@@ -125,7 +125,7 @@ mod tests {
         };
         let keep = |outcome: &Outcome| {
             kept.push(outcome.figures.len());
-            Ok::<_, MeasureError>(())
+            Ok(())
         };
         let outcome = measure_again(&[Row::Cost, Row::Latency, Row::Sizes], again, measure, keep).await.unwrap();
         (order, outcome, kept)
@@ -182,7 +182,7 @@ mod tests {
         let mut said = Vec::new();
         let keep = |outcome: &Outcome| {
             said.push(outcome.unfit.clone());
-            Ok::<_, MeasureError>(())
+            Ok(())
         };
         let outcome = measure_again(&[Row::Cost, Row::ReloadLarge], 2, measure, keep).await.unwrap();
         assert_eq!(knew, [(Row::Cost, None), (Row::ReloadLarge, Some(FAST * 2)), (Row::Cost, Some(FAST))]);
