@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Row};
+use super::{Options, Outcome, Row};
 use crate::measure::{MeasureError, Pace, is_near};
 
-/// Measures `rows`, then those that are unfit once more, and so up to `again` times while there are any. `measure` is told how
-/// fast the processors can be, as far as is known by then; `keep` is handed what came of the rows until then, in their order.
+/// Measures `rows` as `options` say, then those that are unfit once more, and so up to `again` times while there are any, each
+/// time with twice the patience: what is to be waited for is a number of undisturbed turns, all of one measurement. `measure` is
+/// told how fast the processors can be, as far as is known by then; `keep` is handed what came of the rows until then, in their
+/// order.
 ///
 /// A row that is unfit has another chance whatever its figures are, and keeps the first where the other is unfit as well. One
 /// whose requests failed has none: its failures stay what came of it.
@@ -17,19 +19,21 @@ use crate::measure::{MeasureError, Pace, is_near};
 pub async fn measure_again(
     rows: &[Row],
     again: u32,
-    mut measure: impl AsyncFnMut(Row, Option<Duration>) -> Result<Outcome, MeasureError>,
+    mut options: Options,
+    mut measure: impl AsyncFnMut(Row, &Options, Option<Duration>) -> Result<Outcome, MeasureError>,
     mut keep: impl FnMut(&Outcome) -> Result<(), MeasureError>,
 ) -> Result<Outcome, MeasureError> {
     let mut measured = Measured::default();
     for row in rows {
-        let outcome = measure(*row, measured.best).await?;
+        let outcome = measure(*row, &options, measured.best).await?;
         measured.put(*row, outcome);
         keep(&measured.whole())?;
     }
     for _ in 0..again {
+        options.patience = options.patience.saturating_mul(2);
         for (place, row) in rows.iter().enumerate() {
             if measured.is_wanted_again(place) {
-                let outcome = measure(*row, measured.best).await?;
+                let outcome = measure(*row, &options, measured.best).await?;
                 measured.put_again(place, outcome);
                 keep(&measured.whole())?;
             }
@@ -118,7 +122,7 @@ mod tests {
         failed: impl Fn(Row, usize) -> u64,
     ) -> (Vec<Row>, Outcome, Vec<usize>) {
         let (mut order, mut kept) = (Vec::new(), Vec::new());
-        let measure = async |row, _| {
+        let measure = async |row, _: &_, _| {
             order.push(row);
             let times = order.iter().filter(|other| **other == row).count();
             Ok(outcome(times, is_fit(row, times), failed(row, times)))
@@ -127,7 +131,9 @@ mod tests {
             kept.push(outcome.figures.len());
             Ok(())
         };
-        let outcome = measure_again(&[Row::Cost, Row::Latency, Row::Sizes], again, measure, keep).await.unwrap();
+        let outcome = measure_again(&[Row::Cost, Row::Latency, Row::Sizes], again, Options::default(), measure, keep)
+            .await
+            .unwrap();
         (order, outcome, kept)
     }
 
@@ -171,11 +177,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_is_measured_again_where_later_ones_find_that_the_processors_can_be_faster() {
+    async fn a_row_is_measured_again_with_more_patience_where_later_ones_find_that_the_processors_can_be_faster() {
         const FAST: Duration = Duration::from_micros(50);
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let options = Options { patience: PATIENCE, ..Options::default() };
         let mut knew = Vec::new();
-        let measure = async |row, known| {
-            knew.push((row, known));
+        let measure = async |row, options: &Options, known| {
+            knew.push((row, options.patience, known));
             let best = if knew.len() == 1 { FAST * 2 } else { FAST };
             Ok(Outcome { best: Some(best), ..outcome(knew.len(), true, 0) })
         };
@@ -184,8 +192,13 @@ mod tests {
             said.push(outcome.unfit.clone());
             Ok(())
         };
-        let outcome = measure_again(&[Row::Cost, Row::ReloadLarge], 2, measure, keep).await.unwrap();
-        assert_eq!(knew, [(Row::Cost, None), (Row::ReloadLarge, Some(FAST * 2)), (Row::Cost, Some(FAST))]);
+        let outcome = measure_again(&[Row::Cost, Row::ReloadLarge], 2, options, measure, keep).await.unwrap();
+        let expected = [
+            (Row::Cost, PATIENCE, None),
+            (Row::ReloadLarge, PATIENCE, Some(FAST * 2)),
+            (Row::Cost, PATIENCE * 2, Some(FAST)),
+        ];
+        assert_eq!(knew, expected);
         assert_eq!((figures(&outcome), outcome.again), (vec![3.0, 2.0], 1));
         let late = vec![format!("cost: {}", Pace::UNFIT)];
         assert_eq!(said, [vec![], late, vec![]]);

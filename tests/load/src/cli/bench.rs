@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// rounds, or measures so many all the same, and says that it is unfit. With 0s it does not look.
     #[arg(long, value_name = "DURATION", default_value_t = Options::default().patience.into())]
     patience: Duration,
-    /// How often rows that are unfit are measured once more, when all others were.
+    /// How often rows that are unfit are measured once more when all others were, each time with twice the patience.
     #[arg(long, value_name = "TIMES", default_value_t = 2)]
     again: u32,
     /// Tenants to make up.
@@ -71,7 +71,7 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let rows = if args.only.is_empty() { Row::ALL.to_vec() } else { args.only };
     // Whoever interrupts it, or meets an error, keeps what was measured until then.
     let keep = |outcome: &Outcome| write(&args.out, outcome, &machine.after());
-    let outcome = measure_again(&rows, args.again, async |row, known| row.measure(&options, known).await, keep).await?;
+    let outcome = measure_again(&rows, args.again, options, Row::measure, keep).await?;
     println!("{}\n{}", table(&outcome, &machine.after()), args.out.join(RESULT).display());
     if outcome.failed > 0 {
         bail!("{} requests failed: {}", outcome.failed, outcome.faults.join("; "));
