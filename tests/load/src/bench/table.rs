@@ -29,7 +29,7 @@ pub fn table(outcome: &Outcome, machine: &Machine) -> String {
     let unfit: String = outcome.unfit.iter().map(|reason| format!("\nUNFIT: {reason}")).collect();
     let again = match outcome.again {
         0 => String::new(),
-        times => format!("\nmeasured again, where a row was unfit: {times} times"),
+        times => format!("\nrows measured again because they were unfit: {times}"),
     };
     let costs = costs(&outcome.costs).map(|costs| format!("\n{costs}")).unwrap_or_default();
     format!("{table}{costs}\n{} cores; load average {before} before, {after} after{again}{unfit}", machine.cores)
