@@ -200,6 +200,7 @@ fn every_row_is_measured_and_no_request_fails() {
     assert!(in_flight >= 2_000 && (in_flight..=in_flight + 1).contains(&held), "{in_flight} in flight, {held} counted");
     let chart = std::fs::read_to_string(folder.path().join("costs.svg")).unwrap();
     assert!(chart.starts_with("<svg") && chart.contains("pull_16kib"), "{chart}");
+    assert_eq!(result["measured_again"], 0);
     assert!(result["fit"].is_boolean(), "{}", result["fit"]);
     assert_eq!((&result["reload_served"], &result["reload_refused"]), (&18.into(), &2.into()));
 }

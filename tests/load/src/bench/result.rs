@@ -78,13 +78,14 @@ mod tests {
                 Figure::of_rounds("ack_vs_noop", "", spread, Unit::Ratio),
             ],
             costs: vec![Cost { exchange: "ack", way: "lua", micros: spread }],
+            again: 2,
             ..Outcome::default()
         };
         let machine = Machine { cores: 2, load_before: Some(0.25), load_after: None };
         let expected = json!({
             "reload_p99_ms": 12.346, "ack_vs_noop": 2, "ack_vs_noop_quartiles": [1.5, 2.25],
             "cost_us": { "ack": { "lua": [1.5, 2, 2.25] } },
-            "fit": true, "measured_again": 0, "cores": 2, "load_average_before": 0.25, "load_average_after": null,
+            "fit": true, "measured_again": 2, "cores": 2, "load_average_before": 0.25, "load_average_after": null,
         });
         assert_eq!(super::json(&outcome, &machine), expected);
     }

@@ -278,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn whether_somebody_disturbs_is_asked_at_each_turn() {
         let progress = Progress::begin("turns", 1);
-        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(50)) else { return };
+        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(50)).await else { return };
         let turn = async |(): &mut (), _| Ok(());
         assert_eq!(in_turns(&mut [()], 1, &mut pace, &progress, turn).await.unwrap(), [[()]]);
         assert!(!pace.is_fit());
@@ -287,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn a_third_of_the_rounds_is_measured_where_somebody_disturbs_for_longer_than_turns_may_wait() {
         let progress = Progress::begin("turns", 7);
-        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(50)) else { return };
+        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(50)).await else { return };
         let turn = async |(): &mut (), number| Ok(number);
         assert_eq!(in_turns(&mut [()], 7, &mut pace, &progress, turn).await.unwrap(), [[1], [2], [3]]);
         let mut unwatched = Pace::find(Duration::ZERO, None).await;
@@ -297,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn each_part_has_its_rounds_and_may_wait_though_the_ones_before_it_waited_as_long_as_they_might() {
         let progress = Progress::begin("turns", 6);
-        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(60)) else { return };
+        let Some(mut pace) = Pace::always_disturbed(Duration::from_millis(60)).await else { return };
         let plan = Plan { rounds: 6, turn: Duration::from_millis(1) };
         let part = async |part: Plan, pace: &mut Pace| {
             let may_wait = !pace.is_over();

@@ -66,16 +66,9 @@ impl Pace {
 
     /// One whose processors are never as fast as they can be. `None` where there are not two.
     #[cfg(test)]
-    pub(crate) fn always_disturbed(patience: Duration) -> Option<Self> {
-        let processors = Processors::two()?;
-        Some(Self {
-            processors: Some(processors),
-            is_watched: true,
-            best: Duration::ZERO,
-            patience,
-            kept: Duration::ZERO,
-            turns: Vec::new(),
-        })
+    pub(crate) async fn always_disturbed(patience: Duration) -> Option<Self> {
+        let pace = Self::find(patience, Some(Duration::ZERO)).await;
+        pace.processors.is_some().then_some(pace)
     }
 
     /// The processors, if there are two.

@@ -151,3 +151,29 @@ async fn shown(
     progress.end();
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_row_whose_turns_were_disturbed_is_unfit_and_tells_how_fast_the_processors_can_be() {
+        async fn row(_: &Options, pace: &mut Pace, _: &Progress) -> Result<Outcome, MeasureError> {
+            pace.undisturbed(async || Ok(())).await?;
+            Ok(Outcome::default())
+        }
+        if Pace::find(Duration::ZERO, None).await.processors().is_none() {
+            return;
+        }
+        let options = Options { patience: Duration::from_millis(50), ..Options::default() };
+        // They are never as fast as that.
+        let known = Some(Duration::ZERO);
+        let outcomes = [
+            apart("apart", 1, &options, known, row).await.unwrap(),
+            together("together", 1, &options, known, row).await.unwrap(),
+        ];
+        for outcome in outcomes {
+            assert_eq!((outcome.unfit, outcome.best), (vec![Pace::UNFIT.to_owned()], known));
+        }
+    }
+}
