@@ -58,3 +58,24 @@ fn costs(costs: &[Cost]) -> Option<String> {
     let right = Columns::new(1..);
     (!costs.is_empty()).then(|| table.build().with(Style::rounded()).modify(right, Alignment::right()).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_the_table_are_the_machine_how_often_rows_were_measured_again_and_why_the_run_is_unfit() {
+        let machine = Machine { cores: 2, load_before: Some(0.25), load_after: None };
+        let shown = |outcome: &Outcome| {
+            let table = table(outcome, &machine);
+            table[table.find("2 cores").expect("the machine")..].to_owned()
+        };
+        let line = "2 cores; load average 0.25 before, unknown after";
+        assert_eq!(shown(&Outcome::default()), line);
+        let outcome = Outcome { again: 2, unfit: vec!["cost: slow".to_owned()], ..Outcome::default() };
+        assert_eq!(
+            shown(&outcome),
+            format!("{line}\nrows measured again because they were unfit: 2\nUNFIT: cost: slow")
+        );
+    }
+}
