@@ -71,8 +71,8 @@ instructions: prerequisites ## Hold the instructions of the core's exchanges to 
 demo: build wasm envoy ## The incident, 100,000 messages, without and with AckGuard: target/demo/
 	$(BUILT)/release/tmq-load incident
 
-bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in half an hour: target/bench/; where others slow the machine, a row waits for PATIENCE=5m more, and is measured up to AGAIN=2 times more at the end
-	$(BUILT)/release/tmq-load bench $(if $(PATIENCE),--patience $(PATIENCE)) $(if $(AGAIN),--again $(AGAIN))
+bench: build wasm noop envoy ## Measure what AckGuard costs and how fast it changes, in half an hour: target/bench/; where others slow the machine, a row goes on for up to PATIENCE=15m
+	$(BUILT)/release/tmq-load bench $(if $(PATIENCE),--patience $(PATIENCE))
 
 bench-core: prerequisites ## Measure the parts of the core by the clock, without Envoy: read, decide, write, limits, leases
 	$(CARGO) bench --profile native --package native-bench --bench core -- --min-time 0.3

@@ -60,7 +60,6 @@ fn the_help_states_every_option_and_the_exit_status() {
         "round",
         "turn",
         "patience",
-        "again",
         "tenants",
         "topics",
         "receipts",

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::exchange::Exchange;
-use super::rounds::{self, Plan, Rounds, Sender, Side};
+use super::sides::{self, Sender, Side};
+use super::turns::{Plan, Rounds};
 use super::way::listeners;
 use super::{Cost, Figure, Unit};
-use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
+use crate::measure::{Filter, MeasureError, Processors, Progress, Site};
+use crate::steady::Summary;
 
 /// The listener without a filter.
 pub(super) const BARE: &str = "none";
@@ -20,8 +22,6 @@ pub(super) const COUNTED: &str = "ackguard_counted";
 
 /// Connections to each listener: enough that Envoy has always something to do, or its waking would be measured.
 const CONNECTIONS: usize = 8;
-/// Envoys, each of which has its part of the rounds.
-const ENVOYS: u32 = 10;
 
 /// A side: what is sent, and where.
 type Cell = (Exchange, &'static str);
@@ -31,7 +31,7 @@ type Cell = (Exchange, &'static str);
 pub(super) struct Cells {
     /// Each once, as the sides of the rounds are.
     cells: Vec<Cell>,
-    pub(super) rounds: Rounds,
+    spent: Rounds<f64>,
 }
 
 /// Those listeners that are compared with AckGuard wherever it is.
@@ -45,37 +45,46 @@ pub(super) fn common() -> Vec<(&'static str, Filter)> {
 }
 
 impl Cells {
-    /// Measures `cells`, which says of each exchange at which of the listeners `ways` it is. One that is named more than once has as
-    /// many turns in each round, of which the mean counts.
+    /// Measures `exchanges`, which says of each at which of the listeners `ways` it is, until the figures that `figures` makes of
+    /// it are known. A listener that is named more than once has as many turns in each round, of which the mean counts.
+    /// Returns what went wrong as well.
     pub(super) async fn measure(
         ways: fn() -> Vec<(&'static str, Filter)>,
-        cells: &[(Exchange, &[&'static str])],
+        exchanges: &[(Exchange, &[&'static str])],
         plan: Plan,
-        pace: &mut Pace,
+        figures: fn(&Self) -> Result<Vec<Figure>, MeasureError>,
+        processors: Option<Processors>,
         progress: &Progress,
-    ) -> Result<Self, MeasureError> {
-        let turns: Vec<Cell> =
-            cells.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))).collect();
-        let processors = pace.processors();
+    ) -> Result<(Self, Summary), MeasureError> {
         let start = async || {
             let site = Arc::new(Site::on_processor(listeners(ways())?, processors).await?);
-            let mut sides = Vec::new();
-            for (exchange, way) in &turns {
-                sides.push(side(&site, *exchange, way).await?);
+            let mut groups = Vec::new();
+            for (exchange, ways) in exchanges {
+                let mut sides = Vec::new();
+                for way in *ways {
+                    sides.push(side(&site, *exchange, way).await?);
+                }
+                groups.push(sides);
             }
-            Ok(sides)
+            Ok(groups)
         };
-        let rounds = rounds::measure_anew(ENVOYS, start, plan, pace, progress).await?;
         let mut cells: Vec<Cell> = Vec::new();
         let mut sides = Vec::new();
-        for turn in turns {
+        for turn in exchanges.iter().flat_map(|(exchange, ways)| ways.iter().map(|way| (*exchange, *way))) {
             let side = cells.iter().position(|cell| *cell == turn).unwrap_or(cells.len());
             if side == cells.len() {
                 cells.push(turn);
             }
             sides.push(side);
         }
-        Ok(Self { cells, rounds: rounds.merge(&sides) })
+        let of = |spent: &Rounds<f64>| Self { cells: cells.clone(), spent: spent.merge(&sides) };
+        let measured = sides::measure_anew(plan, start, |spent| figures(&of(spent)), progress).await?;
+        Ok((of(&measured.spent), measured.load))
+    }
+
+    /// How many rounds there are, as the figure `key`.
+    pub(super) fn count(&self, key: &'static str) -> Figure {
+        self.spent.count(key)
     }
 
     /// A request's whole cost at `way` over that at `base`.
@@ -87,7 +96,7 @@ impl Cells {
         way: &'static str,
         base: &'static str,
     ) -> Result<Figure, MeasureError> {
-        let ratio = self.rounds.ratio(self.place(exchange, way)?, self.place(exchange, base)?)?;
+        let ratio = self.spent.ratio(self.place(exchange, way)?, self.place(exchange, base)?)?;
         Ok(Figure::of_rounds(key, says, ratio, Unit::Ratio))
     }
 
@@ -102,14 +111,14 @@ impl Cells {
     ) -> Result<Figure, MeasureError> {
         let [way, other, bare] =
             [self.place(exchange, way)?, self.place(exchange, other)?, self.place(exchange, BARE)?];
-        let ratio = self.rounds.added_ratio((way, bare), (other, bare))?;
+        let ratio = self.spent.added_ratio((way, bare), (other, bare))?;
         Ok(Figure::of_rounds(key, says, ratio, Unit::Ratio))
     }
 
     /// What each exchange costs at each of its listeners.
     pub(super) fn costs(&self) -> Result<Vec<Cost>, MeasureError> {
         let cost = |(place, (exchange, way)): (usize, &Cell)| {
-            self.rounds.micros(place).map(|micros| Cost { exchange: exchange.name(), way, micros })
+            self.spent.micros(place).map(|micros| Cost { exchange: exchange.name(), way, micros })
         };
         self.cells.iter().enumerate().map(cost).collect()
     }

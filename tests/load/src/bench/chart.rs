@@ -86,7 +86,11 @@ mod tests {
 
     #[test]
     fn every_cost_has_its_bar_but_those_of_another_order() {
-        let cost = |exchange, way, median| Cost { exchange, way, micros: Spread { median, quartiles: [median; 2] } };
+        let cost = |exchange, way, median| Cost {
+            exchange,
+            way,
+            micros: Spread { median, quartiles: [median; 2], interval: None },
+        };
         let costs = [
             cost("ack", "none", 60.0),
             cost("ack", "ackguard", 90.0),

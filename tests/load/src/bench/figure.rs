@@ -1,14 +1,16 @@
 //! A figure and its goal.
 
 use std::fmt;
-use std::time::Duration;
 
+use super::Row;
 use super::quantiles::Spread;
-use crate::measure::Pace;
 use crate::steady::Summary;
 
 const KIB: f64 = 1_024.0;
 const MIB: f64 = KIB * KIB;
+
+/// How far the ends of a ratio's interval may be from its middle, as a share of it, so that two runs seldom differ by twice that.
+const KNOWN: f64 = 0.05;
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Figure {
     pub value: f64,
     /// Between what half of the rounds lie, where it is the median of rounds.
     pub quartiles: Option<[f64; 2]>,
+    /// Between what it lies in 95 of 100 cases, where there were rounds enough to tell.
+    pub interval: Option<[f64; 2]>,
     /// What of.
     pub unit: Unit,
     /// What it is to be, where that is said of it.
@@ -75,12 +79,8 @@ pub struct Outcome {
     pub figures: Vec<Figure>,
     /// What exchanges cost, where that was measured.
     pub costs: Vec<Cost>,
-    /// Why the figures mean little, as far as the rows can tell: nothing where the machine was quiet enough.
+    /// Why the figures mean little, as far as the rows can tell: nothing where they are known well enough.
     pub unfit: Vec<String>,
-    /// How often a row was measured again because it was unfit.
-    pub again: u32,
-    /// What the work by which disturbances are seen took at best. `None` where nobody looked.
-    pub(crate) best: Option<Duration>,
     /// Requests that went wrong.
     pub failed: u64,
     /// The first of those, in words.
@@ -91,13 +91,14 @@ impl Figure {
     /// A figure without a goal.
     #[must_use]
     pub fn new(key: &'static str, says: &'static str, value: f64, unit: Unit) -> Self {
-        Self { key, says, value, quartiles: None, unit, goal: None }
+        Self { key, says, value, quartiles: None, interval: None, unit, goal: None }
     }
 
     /// The median of rounds, with its quartiles.
     #[must_use]
     pub fn of_rounds(key: &'static str, says: &'static str, spread: Spread, unit: Unit) -> Self {
-        Self { quartiles: Some(spread.quartiles), ..Self::new(key, says, spread.median, unit) }
+        let Spread { median, quartiles, interval } = spread;
+        Self { quartiles: Some(quartiles), interval, ..Self::new(key, says, median, unit) }
     }
 
     /// Gives it a goal.
@@ -117,6 +118,18 @@ impl Figure {
     #[must_use]
     pub fn rounds(key: &'static str, count: usize) -> Self {
         Self::new(key, "· rounds", count as f64, Unit::Count)
+    }
+
+    /// How far the ends of its interval are from its middle, as a share of it. `None` where it has none.
+    #[must_use]
+    pub fn precision(&self) -> Option<f64> {
+        self.interval.map(|[low, high]| (high - low) / 2.0 / self.value.abs())
+    }
+
+    /// Whether it is known well enough, as far as that is asked of it: a ratio that is the median of rounds is to be.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.unit != Unit::Ratio || self.quartiles.is_none() || self.precision().is_some_and(|share| share <= KNOWN)
     }
 
     /// Whether the goal is met. `None` where there is none.
@@ -153,7 +166,7 @@ impl Outcome {
     #[must_use]
     pub fn new(figures: Vec<Figure>, load: &Summary) -> Self {
         let faults = load.faults.iter().map(ToString::to_string).collect();
-        Self { figures, costs: Vec::new(), unfit: Vec::new(), again: 0, best: None, failed: load.failed, faults }
+        Self { figures, costs: Vec::new(), unfit: Vec::new(), failed: load.failed, faults }
     }
 
     /// This, whose figures mean little unless `is_fit`, because of `otherwise`.
@@ -165,10 +178,20 @@ impl Outcome {
         self
     }
 
-    /// This, which was measured at `pace`.
+    /// This as what came of `row`, which is unfit for each figure that is not known well enough, too: each reason says so.
     #[must_use]
-    pub(super) fn paced(self, pace: &Pace) -> Self {
-        Self { best: pace.best(), ..self }.fit_if(pace.is_fit(), Pace::UNFIT)
+    pub(super) fn of_row(mut self, row: Row) -> Self {
+        for figure in self.figures.iter().filter(|figure| !figure.is_known()) {
+            let (key, asked) = (figure.key, format!("± {:.0} %", KNOWN * 100.0));
+            self.unfit.push(match figure.precision().filter(|share| share.is_finite()) {
+                Some(share) => format!("{key} is known to ± {:.0} % only, expected {asked}", share * 100.0),
+                None => format!("{key} has too few rounds to be known to {asked}"),
+            });
+        }
+        for reason in &mut self.unfit {
+            *reason = format!("{row}: {reason}");
+        }
+        self
     }
 
     /// This and what came of another row.
@@ -178,7 +201,7 @@ impl Outcome {
         self.costs.extend(other.costs);
         self.unfit.extend(other.unfit);
         self.faults.extend(other.faults);
-        Self { again: self.again + other.again, failed: self.failed + other.failed, ..self }
+        Self { failed: self.failed + other.failed, ..self }
     }
 }
 
@@ -217,6 +240,31 @@ impl fmt::Display for Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_of_rounds_is_known_where_its_interval_is_narrow_and_a_row_says_which_is_not() {
+        let of_rounds = |key, interval, unit| {
+            Figure::of_rounds(key, "", Spread { median: 2.0, quartiles: [1.0, 3.0], interval }, unit)
+        };
+        let figures = vec![
+            of_rounds("narrow", Some([1.95, 2.1]), Unit::Ratio),
+            of_rounds("wide", Some([1.9, 2.15]), Unit::Ratio),
+            of_rounds("endless", Some([1.0, f64::INFINITY]), Unit::Ratio),
+            of_rounds("few", None, Unit::Ratio),
+            of_rounds("time", Some([1.0, 3.0]), Unit::Micros),
+            Figure::new("single", "", 2.0, Unit::Ratio),
+        ];
+        let known: Vec<_> = figures.iter().filter(|figure| figure.is_known()).map(|figure| figure.key).collect();
+        assert_eq!(known, ["narrow", "time", "single"]);
+        let outcome = Outcome { figures, ..Outcome::default() }.fit_if(false, "two differ").of_row(Row::Cost);
+        let expected = [
+            "cost: two differ",
+            "cost: wide is known to ± 6 % only, expected ± 5 %",
+            "cost: endless has too few rounds to be known to ± 5 %",
+            "cost: few has too few rounds to be known to ± 5 %",
+        ];
+        assert_eq!(outcome.unfit, expected);
+    }
 
     #[test]
     fn a_goal_is_met_up_to_its_bound_or_below_it_or_from_it_on() {

@@ -4,13 +4,11 @@
 //!   - `exchange` and `way`: what is asked, and the listeners with one filter each that are asked; `cells` has both,
 //!   - `policy`, policies of any number of rules,
 //!   - `changes`, policies and modules that are moved into place under load, and the time until every worker serves them,
-//!   - `rounds`, sides that are measured in turns, so that what the machine does meanwhile meets all of them; `scaling` tells of
-//!     one that has few of something and one that has many.
-//! - [`measure_again()`] measures rows, and those once more that others disturbed.
+//!   - `turns`, what is measured in turns, so that what the machine does meanwhile meets all sides, and for as long as it takes to
+//!     know the figures; `sides`, what has such turns; `scaling` tells of one that has few of something and one that has many.
 //! - A [`Figure`] has its goal; [`Outcome`] has those of a row, and the requests that failed.
 //! - [`table()`] shows what came of all, [`chart()`](chart()) draws the costs, [`write()`] keeps both.
 
-mod again;
 mod cells;
 mod changes;
 mod chart;
@@ -19,15 +17,15 @@ mod figure;
 mod policy;
 mod quantiles;
 mod result;
-mod rounds;
 mod rows;
 mod scaling;
+mod sides;
 mod table;
+mod turns;
 mod way;
 
 use std::time::Duration;
 
-pub use again::measure_again;
 pub use chart::{ChartError, chart};
 pub use figure::{Cost, Figure, Goal, Outcome, Unit};
 pub use quantiles::Spread;
@@ -42,16 +40,15 @@ pub struct Options {
     pub reloads: u64,
     /// Renames of a policy of ten thousand rules in binary form, and a fifth as many of one as text and as a Struct.
     pub large_reloads: u64,
-    /// Rounds of a comparison of few sides: in a round, each has a turn. Where turns are shorter, there are the more.
+    /// Rounds at least of a comparison of few sides: in a round, each has a turn. Where turns are shorter, there are the more.
     pub rounds: u32,
     /// How long a turn takes there.
     pub round: Duration,
-    /// Rounds where dozens of sides are compared.
+    /// Rounds at least where dozens of sides are compared.
     pub turns: u32,
     /// How long a turn takes there.
     pub turn: Duration,
-    /// How long a row may wait, in all, until others leave the processors alone, or take turns again because they did not. If it
-    /// has a third of its rounds then, it ends.
+    /// How long a row may go on with more rounds while its ratios are not known well enough.
     pub patience: Duration,
     /// Tenants that clients make up.
     pub tenants: u64,
@@ -73,7 +70,7 @@ impl Default for Options {
             round: Duration::from_secs(1),
             turns: 300,
             turn: Duration::from_millis(10),
-            patience: Duration::from_secs(300),
+            patience: Duration::from_secs(900),
             tenants: 1_000_000,
             topics: 1_000_000,
             receipts: 1_000_000,

@@ -34,8 +34,10 @@ fn json(outcome: &Outcome, machine: &Machine) -> Value {
     let mut all = Map::new();
     for figure in &outcome.figures {
         all.insert(figure.key.to_owned(), number(figure.value));
-        if let Some(quartiles) = figure.quartiles {
-            all.insert(format!("{}_quartiles", figure.key), quartiles.map(number).to_vec().into());
+        for (name, ends) in [("quartiles", figure.quartiles), ("interval", figure.interval)] {
+            if let Some(ends) = ends {
+                all.insert(format!("{}_{name}", figure.key), ends.map(number).to_vec().into());
+            }
         }
     }
     let mut costs = Map::new();
@@ -48,7 +50,6 @@ fn json(outcome: &Outcome, machine: &Machine) -> Value {
         all.insert("cost_us".to_owned(), costs.into());
     }
     all.insert("fit".to_owned(), outcome.unfit.is_empty().into());
-    all.insert("measured_again".to_owned(), outcome.again.into());
     all.insert("cores".to_owned(), machine.cores.into());
     for (key, load) in [("load_average_before", machine.load_before), ("load_average_after", machine.load_after)] {
         all.insert(key.to_owned(), load.map_or(Value::Null, |load| number(f64::from(load))));
@@ -71,21 +72,21 @@ mod tests {
 
     #[test]
     fn a_figure_stands_by_its_key_and_a_cost_by_its_exchange_and_filter() {
-        let spread = Spread { median: 2.0, quartiles: [1.5, 2.25] };
+        let spread = Spread { median: 2.0, quartiles: [1.5, 2.25], interval: Some([1.75, f64::INFINITY]) };
         let outcome = Outcome {
             figures: vec![
                 Figure::new("reload_p99_ms", "", 12.34567, Unit::Millis),
                 Figure::of_rounds("ack_vs_noop", "", spread, Unit::Ratio),
             ],
             costs: vec![Cost { exchange: "ack", way: "lua", micros: spread }],
-            again: 2,
             ..Outcome::default()
         };
         let machine = Machine { cores: 2, load_before: Some(0.25), load_after: None };
         let expected = json!({
             "reload_p99_ms": 12.346, "ack_vs_noop": 2, "ack_vs_noop_quartiles": [1.5, 2.25],
+            "ack_vs_noop_interval": [1.75, null],
             "cost_us": { "ack": { "lua": [1.5, 2, 2.25] } },
-            "fit": true, "measured_again": 2, "cores": 2, "load_average_before": 0.25, "load_average_after": null,
+            "fit": true, "cores": 2, "load_average_before": 0.25, "load_average_after": null,
         });
         assert_eq!(super::json(&outcome, &machine), expected);
     }

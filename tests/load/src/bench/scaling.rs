@@ -1,6 +1,6 @@
 //! What a request costs with many of something, over what it costs with few.
 
-use super::rounds::Rounds;
+use super::turns::Rounds;
 use super::{Figure, Goal, Unit};
 use crate::measure::MeasureError;
 
@@ -15,12 +15,12 @@ pub(super) struct Scaling {
 }
 
 impl Scaling {
-    pub(super) fn figures(&self, rounds: &Rounds) -> Result<Vec<Figure>, MeasureError> {
+    pub(super) fn figures(&self, spent: &Rounds<f64>) -> Result<Vec<Figure>, MeasureError> {
         let of = |(key, says), spread, unit| Figure::of_rounds(key, says, spread, unit);
         Ok(vec![
-            of(self.many_over_few, rounds.ratio(1, 0)?, Unit::Ratio).goal(Goal::AtMost(BOUND)),
-            of(self.few, rounds.micros(0)?, Unit::Micros),
-            of(self.many, rounds.micros(1)?, Unit::Micros),
+            of(self.many_over_few, spent.ratio(1, 0)?, Unit::Ratio).goal(Goal::AtMost(BOUND)),
+            of(self.few, spent.micros(0)?, Unit::Micros),
+            of(self.many, spent.micros(1)?, Unit::Micros),
         ])
     }
 }

@@ -11,7 +11,7 @@ use crate::measure::Machine;
 #[must_use]
 pub fn table(outcome: &Outcome, machine: &Machine) -> String {
     let mut table = Builder::new();
-    table.push_record(["", "measured", "quartiles", "goal", "", "key"]);
+    table.push_record(["", "measured", "known to", "quartiles", "goal", "", "key"]);
     for figure in &outcome.figures {
         let goal = figure.goal.map(|goal| goal.of(figure.unit).to_string()).unwrap_or_default();
         let met = match figure.is_met() {
@@ -21,18 +21,19 @@ pub fn table(outcome: &Outcome, machine: &Machine) -> String {
         };
         let places = if figure.unit == Unit::Millis { 3 } else { 2 };
         let quartiles = figure.quartiles.map(|[first, third]| format!("{first:.places$} – {third:.places$}"));
-        table.push_record([figure.says, &figure.to_string(), &quartiles.unwrap_or_default(), &goal, met, figure.key]);
+        let known = match figure.precision() {
+            Some(share) if figure.unit == Unit::Ratio => format!("± {:.1} %", share * 100.0),
+            _ => String::new(),
+        };
+        let quartiles = quartiles.unwrap_or_default();
+        table.push_record([figure.says, &figure.to_string(), &known, &quartiles, &goal, met, figure.key]);
     }
-    let table = table.build().with(Style::rounded()).modify(Columns::new(1..4), Alignment::right()).to_string();
+    let table = table.build().with(Style::rounded()).modify(Columns::new(1..5), Alignment::right()).to_string();
     let load = |load: Option<f32>| load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));
     let (before, after) = (load(machine.load_before), load(machine.load_after));
     let unfit: String = outcome.unfit.iter().map(|reason| format!("\nUNFIT: {reason}")).collect();
-    let again = match outcome.again {
-        0 => String::new(),
-        times => format!("\nrows measured again because they were unfit: {times}"),
-    };
     let costs = costs(&outcome.costs).map(|costs| format!("\n{costs}")).unwrap_or_default();
-    format!("{table}{costs}\n{} cores; load average {before} before, {after} after{again}{unfit}", machine.cores)
+    format!("{table}{costs}\n{} cores; load average {before} before, {after} after{unfit}", machine.cores)
 }
 
 /// Envoy's CPU time for a request, in microseconds: a line for each exchange, a column for each filter. `None` where nothing
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn under_the_table_are_the_machine_how_often_rows_were_measured_again_and_why_the_run_is_unfit() {
+    fn under_the_table_are_the_machine_and_why_the_run_is_unfit() {
         let machine = Machine { cores: 2, load_before: Some(0.25), load_after: None };
         let shown = |outcome: &Outcome| {
             let table = table(outcome, &machine);
@@ -72,10 +73,8 @@ mod tests {
         };
         let line = "2 cores; load average 0.25 before, unknown after";
         assert_eq!(shown(&Outcome::default()), line);
-        let outcome = Outcome { again: 2, unfit: vec!["cost: slow".to_owned()], ..Outcome::default() };
-        assert_eq!(
-            shown(&outcome),
-            format!("{line}\nrows measured again because they were unfit: 2\nUNFIT: cost: slow")
-        );
+        let unfit = ["cost: two differ", "workers: one is not known"].map(str::to_owned).to_vec();
+        let outcome = Outcome { unfit, ..Outcome::default() };
+        assert_eq!(shown(&outcome), format!("{line}\nUNFIT: cost: two differ\nUNFIT: workers: one is not known"));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use humantime::Duration;
-use tmq_load::bench::{Options, Outcome, RESULT, Row, measure_again, table, write};
+use tmq_load::bench::{Options, Outcome, RESULT, Row, table, write};
 use tmq_load::measure::Machine;
 
 /// The options of the benchmark.
@@ -25,25 +25,22 @@ pub(crate) struct Args {
     /// Policies of 10,000 rules to move into place under load in binary form, and a fifth as many as text and as a Struct.
     #[arg(long, default_value_t = Options::default().large_reloads, value_parser = clap::value_parser!(u64).range(1..))]
     large_reloads: u64,
-    /// Rounds of a comparison of few sides: in a round, each has a turn. Where turns are shorter, there are the more.
+    /// Rounds at least of a comparison of few sides: in a round, each has a turn. Where turns are shorter, there are the more.
     #[arg(long, default_value_t = Options::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How long a turn takes there.
     #[arg(long, value_name = "DURATION", default_value_t = Options::default().round.into())]
     round: Duration,
-    /// Rounds where the costs of all exchanges are compared.
+    /// Rounds at least where the costs of all exchanges are compared.
     #[arg(long, default_value_t = Options::default().turns, value_parser = clap::value_parser!(u32).range(1..))]
     turns: u32,
     /// How long a turn takes there.
     #[arg(long, value_name = "DURATION", default_value_t = Options::default().turn.into())]
     turn: Duration,
-    /// How long a row may wait, in all, while somebody else slows the processors; afterwards it ends if it has a third of its
-    /// rounds, or measures so many all the same, and says that it is unfit. With 0s it does not look.
+    /// How long a row may go on with more rounds while one of its ratios is not known to 5 %, as it may be on a machine that
+    /// others use as well; afterwards it ends, and says that it is unfit.
     #[arg(long, value_name = "DURATION", default_value_t = Options::default().patience.into())]
     patience: Duration,
-    /// How often rows that are unfit are measured once more when all others were, each time with twice the patience.
-    #[arg(long, value_name = "TIMES", default_value_t = 2)]
-    again: u32,
     /// Tenants to make up.
     #[arg(long, default_value_t = Options::default().tenants, value_parser = clap::value_parser!(u64).range(1_000..))]
     tenants: u64,
@@ -69,9 +66,12 @@ pub(crate) async fn perform(args: Args) -> anyhow::Result<()> {
     let machine = Machine::before();
     let options = args.options();
     let rows = if args.only.is_empty() { Row::ALL.to_vec() } else { args.only };
-    // Whoever interrupts it, or meets an error, keeps what was measured until then.
-    let keep = |outcome: &Outcome| write(&args.out, outcome, &machine.after());
-    let outcome = measure_again(&rows, args.again, options, Row::measure, keep).await?;
+    let mut outcome = Outcome::default();
+    for row in rows {
+        outcome = outcome.and(row.measure(&options).await?);
+        // Whoever interrupts it, or meets an error, keeps what was measured until then.
+        write(&args.out, &outcome, &machine.after())?;
+    }
     println!("{}\n{}", table(&outcome, &machine.after()), args.out.join(RESULT).display());
     if outcome.failed > 0 {
         bail!("{} requests failed: {}", outcome.failed, outcome.faults.join("; "));

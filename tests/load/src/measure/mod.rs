@@ -1,12 +1,11 @@
 //! What every measurement on a real Envoy is made of.
 //!
 //! - `Filter` is what is measured, `Site` an Envoy with it, and an upstream behind that answers at once.
-//! - `pin` keeps what is measured and what loads it on processors of their own, `Pace` tells whether those are as fast as they can be.
+//! - `pin` keeps what is measured and what loads it on processors of their own.
 //! - [`Progress`] shows how far a measurement is, [`Machine`] how busy the machine was meanwhile.
 
 mod filter;
 mod machine;
-mod pace;
 mod pin;
 mod progress;
 mod site;
@@ -18,8 +17,7 @@ use crate::steady::{CoverError, Fault};
 
 pub(crate) use filter::{Filter, token_bucket};
 pub use machine::Machine;
-pub(crate) use pace::{Pace, is_near};
-pub(crate) use pin::apart;
+pub(crate) use pin::{Processors, apart};
 pub use progress::Progress;
 pub(crate) use site::{Site, noop};
 pub(crate) use upstream::{BATCH_GROUP, RECEIPTS, Size, consumer_of_receipts, receipts};

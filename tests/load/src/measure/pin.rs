@@ -7,7 +7,6 @@ use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 use tokio::sync::oneshot;
 
 use super::MeasureError;
-use super::pace::Pace;
 
 /// The processor of what is measured, and that of what loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,23 +17,23 @@ pub(crate) struct Processors {
 
 impl Processors {
     /// Two of those that this thread may use. `None` where there is one alone, or the system does not tell.
-    pub(super) fn two() -> Option<Self> {
+    pub(crate) fn two() -> Option<Self> {
         let allowed = sched_getaffinity(None).ok()?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
         Some(Self { measured: usable.next()?, load: usable.next()? })
     }
 }
 
-/// Does `work` on the processor that is left to what loads an Envoy; the other one of `pace` is for the Envoy, which begins where
-/// it was started.
+/// Does `work` on that one of two processors that is left to what loads an Envoy; the other one is for the Envoy, which begins
+/// where it was started. Where there is one processor alone, they share it.
 ///
 /// # Errors
 /// Those of `work`, and where the system gives no thread.
 pub(crate) async fn apart<T: Send + 'static, F: Future<Output = Result<T, MeasureError>>>(
-    pace: Pace,
-    work: impl FnOnce(Pace) -> F + Send + 'static,
+    work: impl FnOnce(Option<Processors>) -> F + Send + 'static,
 ) -> Result<T, MeasureError> {
-    on_processor(pace.processors().map(|two| two.load), move || work(pace)).await
+    let processors = Processors::two();
+    on_processor(processors.map(|two| two.load), move || work(processors)).await
 }
 
 /// Does `work` on a thread of its own, with a runtime of its own that has no other, on `processor` if there is one: what loads
@@ -92,7 +91,7 @@ pub(super) fn pin_process(pid: u32, processor: usize) -> bool {
 }
 
 /// Keeps this thread on `processor`. Where the system refuses, the control of the measurement tells.
-pub(super) fn stay_on(processor: usize) {
+fn stay_on(processor: usize) {
     let _ = sched_setaffinity(None, &only(processor));
 }
 
@@ -137,9 +136,9 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_is_started_apart_is_kept_on_the_other_processor() {
         let Some(Processors { measured, load }) = Processors::two() else { return };
-        let kept = apart(Pace::find(std::time::Duration::ZERO, None).await, async move |pace: Pace| {
+        let kept = apart(async move |processors: Option<Processors>| {
             let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-            assert!(pin_process(child.id(), pace.processors().unwrap().measured));
+            assert!(pin_process(child.id(), processors.unwrap().measured));
             let allowed = sched_getaffinity(Pid::from_raw(child.id() as i32)).unwrap();
             child.kill().unwrap();
             child.wait().unwrap();

@@ -20,7 +20,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins one of `steps` steps.
+    /// Begins one of `steps` steps, or of more.
     #[must_use]
     pub fn begin(name: &'static str, steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -39,7 +39,10 @@ impl Progress {
     pub fn step(&self) {
         self.done.set(self.done.get() + 1);
         match &self.bar {
-            Some(bar) => bar.inc(1),
+            Some(bar) => {
+                bar.inc(1);
+                bar.set_length(self.steps.max(self.done.get()));
+            }
             None if self.said.get().elapsed() >= LINE_EVERY => self.say(),
             None => {}
         }
@@ -56,7 +59,9 @@ impl Progress {
     fn say(&self) {
         if self.bar.is_none() {
             self.said.set(Instant::now());
-            eprintln!("{:>12}  {} of {}", self.name, HumanCount(self.done.get()), HumanCount(self.steps));
+            let (done, steps) = (self.done.get(), self.steps);
+            let more = if done > steps { "more than " } else { "" };
+            eprintln!("{:>12}  {} of {more}{}", self.name, HumanCount(done), HumanCount(steps));
         }
     }
 }

@@ -5,17 +5,18 @@ use serde_json::{Value, json};
 
 use super::super::cells::{ACKGUARD, BARE, COUNTED, Cells, NOOP, common};
 use super::super::exchange::Exchange;
-use super::super::rounds::{ALIKE, Plan};
+use super::super::turns::Plan;
 use super::super::{Figure, Goal, Options, Outcome};
-use crate::measure::{Filter, MeasureError, Pace, Progress, token_bucket};
+use super::{ALIKE, FIT};
+use crate::measure::{Filter, MeasureError, Processors, Progress, token_bucket};
 
 /// More than any round asks for, a second.
 const PLENTY: u32 = 1_000_000;
-/// How far the control may be from what it is a copy of.
-const FIT: f64 = 0.05;
 
 /// The same as [`BARE`].
 const CONTROL: &str = "control";
+/// What tells how alike they are.
+const CONTROLLED: &str = "control_vs_bare";
 /// Envoy's own limit, whose bucket has plenty.
 const NATIVE: &str = "local_ratelimit";
 const LUA: &str = "lua";
@@ -37,17 +38,31 @@ const CELLS: [(Exchange, &[&str]); 7] = [
     (Exchange::Refused, &[NATIVE_EMPTY, LIMITED_EMPTY]),
 ];
 
+/// Envoys at least, each of which has its part of the rounds.
+const ENVOYS: u32 = 30;
+
 /// What the others have is to be told from little, so there are many rounds; turns are short, so that what the machine does
 /// meanwhile meets all sides of a round.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.turns, turn: options.turn }
+    Plan { rounds: options.turns, parts: ENVOYS, turn: options.turn, patience: options.patience }
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let cells = Cells::measure(ways, &CELLS, plan(options), pace, progress).await?;
-    let control = cells.whole("control_vs_bare", "control: bare over bare, an ack", Exchange::Ack, CONTROL, BARE)?;
-    let is_fit = (control.value - 1.0).abs() <= FIT;
-    let figures = vec![
+pub(super) async fn measure(
+    options: &Options,
+    processors: Option<Processors>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
+    let (cells, load) = Cells::measure(ways, &CELLS, plan(options), figures, processors, progress).await?;
+    let mut figures = figures(&cells)?;
+    let is_fit = figures.iter().all(|figure| figure.key != CONTROLLED || figure.is_met() != Some(false));
+    figures.extend([cells.count("cost_rounds"), Figure::failed("cost_failed", load.failed)]);
+    let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &load) };
+    Ok(outcome.fit_if(is_fit, ALIKE))
+}
+
+fn figures(cells: &Cells) -> Result<Vec<Figure>, MeasureError> {
+    let control = cells.whole(CONTROLLED, "control: bare over bare, an ack", Exchange::Ack, CONTROL, BARE)?;
+    Ok(vec![
         control.goal(Goal::Within(1.0 - FIT, 1.0 + FIT)),
         cells
             .added("ack_vs_noop", "added to an ack, over what a no-op filter adds", Exchange::Ack, ACKGUARD, NOOP)?
@@ -90,11 +105,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
             LIMITED_EMPTY,
             NATIVE_EMPTY,
         )?,
-        cells.rounds.count("cost_rounds"),
-        Figure::failed("cost_failed", cells.rounds.load.failed),
-    ];
-    let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) };
-    Ok(outcome.fit_if(is_fit, ALIKE))
+    ])
 }
 
 fn ways() -> Vec<(&'static str, Filter)> {

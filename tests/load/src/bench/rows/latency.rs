@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::super::exchange::Exchange;
 use super::super::quantiles::Spread;
-use super::super::rounds::{ALIKE, Plan, in_turns, spread};
+use super::super::turns::{Rounds, in_turns};
 use super::super::way::listeners;
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
+use super::{ALIKE, FIT};
+use crate::measure::{Filter, MeasureError, Processors, Progress, Site};
 use crate::open_loop::{Lanes, Turn, at_once, even, poisson};
 use crate::steady::Summary;
 
@@ -20,8 +21,6 @@ const CONNECTIONS: usize = 32;
 const SHARE: f64 = 0.5;
 /// What AckGuard may add, in milliseconds.
 const GOAL: Goal = Goal::AtMost(0.2);
-/// How far the control may be from what it is a copy of, in milliseconds: a quarter of that.
-const FIT: f64 = 0.05;
 
 /// Where acks are sent.
 #[derive(Debug, Clone, Copy)]
@@ -78,43 +77,48 @@ impl Arrivals {
 
 /// A turn has as many acks as its 99th percentile takes, and no more: there are many, so that those in which the machine did
 /// something else for a millisecond are few.
-pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.rounds * 16, turn: options.round / 25 }
+fn turn(options: &Options) -> Duration {
+    options.round / 25
 }
 
-/// The steps of this row, as it shows them.
-pub(super) fn steps(options: &Options) -> u64 {
-    plan(options).rounds.into()
+pub(super) fn rounds(options: &Options) -> u32 {
+    options.rounds * 16
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processors: Option<Processors>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let ways = Side::ALL.into_iter().filter_map(Side::way).collect();
-    let site = Site::on_processor(listeners(ways)?, pace.processors()).await?;
-    let mut cells = Vec::new();
+    let site = Site::on_processor(listeners(ways)?, processors).await?;
+    let mut groups = Vec::new();
     for arrivals in Arrivals::ALL {
+        let mut cells = Vec::new();
         for side in Side::ALL {
             cells.push(Cell { arrivals, lanes: open(side.address(&site).await?).await? });
         }
+        groups.push(cells);
     }
-    let plan = plan(options);
+    let time = turn(options);
     let mut bare = open(Side::Bare.address(&site).await?).await?;
     let (mut borne, mut load) = (Vec::new(), Summary::default());
     let turn = async |cell: &mut Cell, round: u32| {
         // Each round anew: half of what Envoy bears is more where the processors are faster.
         if borne.len() <= round as usize {
-            let turn = bare.turn(at_once(plan.turn)).await?;
+            let turn = bare.turn(at_once(time)).await?;
             borne.push(turn.per_second());
             load = std::mem::take(&mut load).and(turn.load);
         }
-        let turn = cell.turn(borne[round as usize] * SHARE, plan.turn, round).await?;
+        let turn = cell.turn(borne[round as usize] * SHARE, time, round).await?;
         let took = Took { p50: turn.millis(0.5), p99: turn.millis(0.99) };
         load = std::mem::take(&mut load).and(turn.load);
         Ok(took)
     };
-    let rounds = in_turns(&mut cells, plan.rounds, pace, progress, turn).await?;
-    // The first is of the round that warms up, and there may be one of a round that was not ended.
-    let borne = borne.into_iter().skip(1).take(rounds.len()).collect();
-    Measured { borne, rounds, load }.outcome()
+    let rounds = in_turns(&mut groups, rounds(options), progress, turn).await?;
+    // The first is of the round that warms up.
+    let borne = borne.into_iter().skip(1).collect();
+    Measured { borne, rounds: Rounds::of_one_part(rounds), load }.outcome()
 }
 
 /// Where, of all cells, those acks are.
@@ -155,7 +159,7 @@ struct Took {
 struct Measured {
     /// Acks a second that Envoy bears without a filter, by round.
     borne: Vec<f64>,
-    rounds: Vec<Vec<Took>>,
+    rounds: Rounds<Took>,
     load: Summary,
 }
 
@@ -167,16 +171,19 @@ impl Measured {
         let p99 = |took: Took| took.p99;
         let says = "· control: bare over bare, p99";
         let control = self.added(("latency_control_p99_added_ms", says), (Even, Control), p99)?;
-        let is_fit = control.value.abs() <= FIT;
+        let bare = self.whole(("latency_bare_p99_ms", "· a bare ack, p99"), (Even, Bare), p99)?;
+        let bound = FIT * bare.value;
+        let control = control.goal(Goal::Within(-bound, bound));
+        let is_fit = control.is_met() != Some(false);
         let says = "added to an ack at half of the load that Envoy bears, p99";
         let figures = vec![
             self.added(("p99_added_ms", says), (Even, AckGuard), p99)?.goal(GOAL),
             self.added(("p50_added_ms", "· median"), (Even, AckGuard), p50)?,
             self.added(("latency_noop_p99_added_ms", "· by a no-op filter, p99"), (Even, Noop), p99)?,
-            control.goal(Goal::Within(-FIT, FIT)),
+            control,
             self.whole(("latency_p99_ms", "· an ack with AckGuard, p99"), (Even, AckGuard), p99)?,
             self.whole(("latency_p50_ms", "· an ack with AckGuard, median"), (Even, AckGuard), p50)?,
-            self.whole(("latency_bare_p99_ms", "· a bare ack, p99"), (Even, Bare), p99)?,
+            bare,
             self.whole(("latency_bare_p50_ms", "· a bare ack, median"), (Even, Bare), p50)?,
             self.whole(("latency_direct_p99_ms", "· an ack without Envoy, p99"), (Even, Direct), p99)?,
             self.added(("p99_added_poisson_ms", "the same with Poisson arrivals, p99"), (Poisson, AckGuard), p99)?
@@ -191,7 +198,7 @@ impl Measured {
             self.whole(("latency_bare_p99_poisson_ms", "· a bare ack, p99"), (Poisson, Bare), p99)?,
             self.acks(("latency_borne_per_s", "· acks a second that Envoy bears bare"), 1.0)?,
             self.acks(("latency_planned_per_s", "· acks a second that were planned"), SHARE)?,
-            Figure::rounds("latency_rounds", self.rounds.len()),
+            self.rounds.count("latency_rounds"),
             Figure::failed("latency_failed", self.load.failed),
         ];
         Ok(Outcome::new(figures, &self.load).fit_if(is_fit, ALIKE))
@@ -215,6 +222,6 @@ impl Measured {
     }
 
     fn figure(&self, (key, says): Told, of: impl Fn(&[Took]) -> f64) -> Result<Figure, MeasureError> {
-        Ok(Figure::of_rounds(key, says, spread(&self.rounds, of)?, Unit::Millis))
+        Ok(Figure::of_rounds(key, says, self.rounds.spread(of)?, Unit::Millis))
     }
 }

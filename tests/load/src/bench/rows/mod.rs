@@ -15,12 +15,16 @@ mod throughput;
 mod workers;
 
 use std::fmt;
-use std::time::Duration;
 
 use clap::ValueEnum as _;
 
 use super::{Options, Outcome};
-use crate::measure::{self, MeasureError, Pace, Progress};
+use crate::measure::{self, MeasureError, Processors, Progress};
+
+/// How far two listeners that are alike may differ, as a share of what one takes.
+const FIT: f64 = 0.05;
+/// What is said where they differ more.
+const ALIKE: &str = "two listeners that are alike differ by more than 5 %";
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -71,27 +75,28 @@ impl Row {
         Self::Swap,
     ];
 
-    /// Measures it and shows how far it is. What is `known` of how fast the processors can be is the best of other outcomes.
+    /// Measures it and shows how far it is.
     ///
     /// # Errors
     /// Where there is no figure; requests that failed are in the outcome.
-    pub async fn measure(self, options: &Options, known: Option<Duration>) -> Result<Outcome, MeasureError> {
-        match self {
-            Self::Cost => apart("cost", cost::plan(options).rounds.into(), options, known, cost::measure).await,
-            Self::Latency => apart("latency", latency::steps(options), options, known, latency::measure).await,
-            Self::Sizes => apart("sizes", sizes::plan(options).rounds.into(), options, known, sizes::measure).await,
+    pub async fn measure(self, options: &Options) -> Result<Outcome, MeasureError> {
+        let outcome = match self {
+            Self::Cost => apart("cost", cost::plan(options).rounds.into(), options, cost::measure).await,
+            Self::Latency => apart("latency", latency::rounds(options).into(), options, latency::measure).await,
+            Self::Sizes => apart("sizes", sizes::plan(options).rounds.into(), options, sizes::measure).await,
             Self::Telemetry => {
-                apart("telemetry", telemetry::plan(options).rounds.into(), options, known, telemetry::measure).await
+                apart("telemetry", telemetry::plan(options).rounds.into(), options, telemetry::measure).await
             }
-            Self::Growth => apart("growth", growth::steps(options), options, known, growth::measure).await,
+            Self::Growth => apart("growth", growth::steps(options), options, growth::measure).await,
             Self::Throughput => {
-                together("throughput", throughput::plan(options).rounds.into(), options, known, throughput::measure)
-                    .await
+                let steps = throughput::plan(options).rounds.into();
+                shown("throughput", steps, async |p| throughput::measure(options, p).await).await
             }
             Self::Workers => {
-                together("workers", workers::plan(options).rounds.into(), options, known, workers::measure).await
+                let steps = workers::plan(options).rounds.into();
+                shown("workers", steps, async |p| workers::measure(options, p).await).await
             }
-            Self::Rules => together("rules", rules::steps(options), options, known, rules::measure).await,
+            Self::Rules => shown("rules", rules::steps(options), async |p| rules::measure(options, p).await).await,
             Self::Memory => shown("memory", memory::STEPS, async |p| memory::measure(p).await).await,
             // It shows its own progress.
             Self::Limit => limit::measure(options).await,
@@ -101,7 +106,8 @@ impl Row {
                     .await
             }
             Self::Swap => shown("swap", options.swaps.into(), async |p| swap::measure(options, p).await).await,
-        }
+        };
+        Ok(outcome?.of_row(self))
     }
 }
 
@@ -117,27 +123,13 @@ async fn apart(
     name: &'static str,
     steps: u64,
     options: &Options,
-    known: Option<Duration>,
-    row: impl AsyncFnOnce(&Options, &mut Pace, &Progress) -> Result<Outcome, MeasureError> + Send + 'static,
+    row: impl AsyncFnOnce(&Options, Option<Processors>, &Progress) -> Result<Outcome, MeasureError> + Send + 'static,
 ) -> Result<Outcome, MeasureError> {
     let options = *options;
-    let pace = Pace::find(options.patience, known).await;
-    measure::apart(pace, async move |mut pace| {
-        shown(name, steps, async |progress| Ok(row(&options, &mut pace, progress).await?.paced(&pace))).await
+    measure::apart(async move |processors| {
+        shown(name, steps, async |progress| row(&options, processors, progress).await).await
     })
     .await
-}
-
-/// Measures where every process is on every processor, and shows how far it is.
-async fn together(
-    name: &'static str,
-    steps: u64,
-    options: &Options,
-    known: Option<Duration>,
-    row: impl AsyncFnOnce(&Options, &mut Pace, &Progress) -> Result<Outcome, MeasureError>,
-) -> Result<Outcome, MeasureError> {
-    let mut pace = Pace::find(options.patience, known).await;
-    shown(name, steps, async |progress| Ok(row(options, &mut pace, progress).await?.paced(&pace))).await
 }
 
 /// Measures, and shows how far it is.
@@ -150,30 +142,4 @@ async fn shown(
     let outcome = row(&progress).await?;
     progress.end();
     Ok(outcome)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_row_whose_turns_were_disturbed_is_unfit_and_tells_how_fast_the_processors_can_be() {
-        async fn row(_: &Options, pace: &mut Pace, _: &Progress) -> Result<Outcome, MeasureError> {
-            pace.undisturbed(async || Ok(())).await?;
-            Ok(Outcome::default())
-        }
-        if Pace::find(Duration::ZERO, None).await.processors().is_none() {
-            return;
-        }
-        let options = Options { patience: Duration::from_millis(50), ..Options::default() };
-        // They are never as fast as that.
-        let known = Some(Duration::ZERO);
-        let outcomes = [
-            apart("apart", 1, &options, known, row).await.unwrap(),
-            together("together", 1, &options, known, row).await.unwrap(),
-        ];
-        for outcome in outcomes {
-            assert_eq!((outcome.unfit, outcome.best), (vec![Pace::UNFIT.to_owned()], known));
-        }
-    }
 }

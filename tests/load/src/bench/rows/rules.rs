@@ -7,18 +7,19 @@ use std::time::Duration;
 use stack::{Bootstrap, BootstrapError};
 
 use super::super::policy::{operation, shipped, with_rules};
-use super::super::rounds::{self, Plan, Sender, Side};
 use super::super::scaling::Scaling;
+use super::super::sides::{self, Sender, Side};
+use super::super::turns::Plan;
 use super::super::way::listeners;
 use super::super::{Figure, Options, Outcome, Unit};
 use super::memory;
-use crate::measure::{MeasureError, Pace, Progress, Site};
+use crate::measure::{MeasureError, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 /// Connections to each worker.
 const CONNECTIONS: usize = 4;
-/// How often there are other Envoys.
-const PARTS: u32 = 5;
+/// How often there are other Envoys, at least.
+const PARTS: u32 = 10;
 const FEW: u64 = 10;
 const SOME: u64 = 1_000;
 const MANY: u64 = 10_000;
@@ -37,7 +38,7 @@ const MEMORY: [(u64, &str, &str); 3] = [
 ];
 
 fn plan(options: &Options) -> Plan {
-    Plan::of_short_turns(options, 5)
+    Plan::of_short_turns(options, 5, PARTS)
 }
 
 /// The steps of this row, as it shows them.
@@ -45,18 +46,19 @@ pub(super) fn steps(options: &Options) -> u64 {
     u64::from(plan(options).rounds) + 1 + MEMORY.len() as u64
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let start = async || Ok(vec![side::<FEW>().await?, side::<MANY>().await?]);
-    let rounds = rounds::measure_anew(PARTS, start, plan(options), pace, progress).await?;
-    let mut figures = SCALING.figures(&rounds)?;
-    figures.push(rounds.count("rules_rounds"));
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let start = async || Ok(vec![vec![side::<FEW>().await?, side::<MANY>().await?]]);
+    let of = |spent: &_| SCALING.figures(spent);
+    let measured = sides::measure_anew(plan(options), start, of, progress).await?;
+    let mut figures = of(&measured.spent)?;
+    figures.push(measured.spent.count("rules_rounds"));
     let bare = memory::idle(listeners(Vec::new())?, progress).await?;
     for (count, key, says) in MEMORY {
         let held = memory::idle(bootstrap(count)?, progress).await?.saturating_sub(bare);
         figures.push(Figure::new(key, says, held as f64, Unit::MebiBytes));
     }
-    figures.push(Figure::failed("rules_failed", rounds.load.failed));
-    Ok(Outcome::new(figures, &rounds.load))
+    figures.push(Figure::failed("rules_failed", measured.load.failed));
+    Ok(Outcome::new(figures, &measured.load))
 }
 
 /// The shipped configuration with so many rules, as text, which Envoy hands to the filter as it is.

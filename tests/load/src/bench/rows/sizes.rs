@@ -2,9 +2,9 @@
 
 use super::super::cells::{ACKGUARD, BARE, COUNTED, Cells, NOOP, common};
 use super::super::exchange::Exchange;
-use super::super::rounds::Plan;
+use super::super::turns::Plan;
 use super::super::{Figure, Goal, Options, Outcome};
-use crate::measure::{MeasureError, Pace, Progress, Size};
+use crate::measure::{MeasureError, Processors, Progress, Size};
 
 /// What is measured, its key and what a reader is told of it.
 const FIGURES: [(Exchange, &str, &str); 8] = [
@@ -18,14 +18,27 @@ const FIGURES: [(Exchange, &str, &str); 8] = [
     (Exchange::PublishOf(Size::Mib1), "publish_1mib_vs_bare", "· of 1 MiB"),
 ];
 
+/// Envoys at least, each of which has its part of the rounds.
+const ENVOYS: u32 = 15;
+
 /// Whole costs are compared, which takes fewer rounds than what is added.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.turns.div_ceil(4), turn: options.turn }
+    Plan { rounds: options.turns.div_ceil(4), parts: ENVOYS, turn: options.turn, patience: options.patience }
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processors: Option<Processors>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let at = FIGURES.map(|(exchange, ..)| (exchange, &[BARE, NOOP, ACKGUARD, COUNTED][..]));
-    let cells = Cells::measure(common, &at, plan(options), pace, progress).await?;
+    let (cells, load) = Cells::measure(common, &at, plan(options), figures, processors, progress).await?;
+    let mut figures = figures(&cells)?;
+    figures.extend([cells.count("sizes_rounds"), Figure::failed("sizes_failed", load.failed)]);
+    Ok(Outcome { costs: cells.costs()?, ..Outcome::new(figures, &load) })
+}
+
+fn figures(cells: &Cells) -> Result<Vec<Figure>, MeasureError> {
     let mut figures = Vec::new();
     for (exchange, key, says) in FIGURES {
         let figure = cells.whole(key, says, exchange, ACKGUARD, BARE)?;
@@ -33,8 +46,5 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         let is_streamed = exchange == Exchange::PullOf(Size::Mib1);
         figures.push(if is_streamed { figure.goal(Goal::AtMost(1.1)) } else { figure });
     }
-    figures.push(cells.rounds.count("sizes_rounds"));
-    figures.push(Figure::failed("sizes_failed", cells.rounds.load.failed));
-    let outcome = Outcome { costs: cells.costs()?, ..Outcome::new(figures, &cells.rounds.load) };
-    Ok(outcome)
+    Ok(figures)
 }

@@ -11,15 +11,16 @@ use serde_json::json;
 use stack::{Bootstrap, BootstrapError, http_connection_manager};
 
 use super::super::exchange::Exchange;
-use super::super::rounds::{self, Plan, Sender, Side};
+use super::super::sides::{self, Sender, Side};
+use super::super::turns::{Plan, Rounds};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{MeasureError, Pace, Progress, Site};
+use crate::measure::{MeasureError, Processors, Progress, Site};
 use crate::steady::{Expected, LISTENER, Traffic};
 
 /// Connections to each Envoy.
 const CONNECTIONS: usize = 8;
-/// How often there are other Envoys.
-const PARTS: u32 = 10;
+/// How often there are other Envoys, at least.
+const PARTS: u32 = 15;
 
 /// What of it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,13 +37,16 @@ enum Telemetry {
 
 /// Turns are long enough that the statistics are sent within some.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.rounds * 3, turn: options.round / 5 }
+    Plan { rounds: options.rounds * 3, parts: PARTS, turn: options.round / 5, patience: options.patience }
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processors: Option<Processors>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let system = |source| MeasureError::System { what: "the collector".to_owned(), source };
     let collector = Collector::start().await.map_err(system)?;
-    let processors = pace.processors();
     let start = async || {
         let mut sides = Vec::new();
         for telemetry in [Telemetry::Off, Telemetry::Filter, Telemetry::Log, Telemetry::All] {
@@ -52,15 +56,22 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
             let connections = site.open(LISTENER, CONNECTIONS).await?;
             sides.push(Side::new(site, Sender::Traffic(traffic, connections)));
         }
-        Ok(sides)
+        Ok(vec![sides])
     };
-    let rounds = rounds::measure_anew(PARTS, start, plan(options), pace, progress).await?;
+    let measured = sides::measure_anew(plan(options), start, figures, progress).await?;
+    let mut figures = figures(&measured.spent)?;
+    let load = measured.load;
+    figures.extend([measured.spent.count("telemetry_rounds"), Figure::failed("telemetry_failed", load.failed)]);
+    Ok(Outcome::new(figures, &load))
+}
+
+fn figures(spent: &Rounds<f64>) -> Result<Vec<Figure>, MeasureError> {
     let over_off = |key, says, of: Telemetry| {
-        rounds
+        spent
             .mean_ratio(of as usize, Telemetry::Off as usize)
             .map(|ratio| Figure::of_rounds(key, says, ratio, Unit::Ratio))
     };
-    let figures = vec![
+    Ok(vec![
         over_off("telemetry_vs_off", "all telemetry: Envoy's CPU for a request, over none", Telemetry::All)?
             .goal(Goal::AtMost(1.1)),
         over_off(
@@ -69,11 +80,8 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
             Telemetry::Filter,
         )?,
         over_off("telemetry_log_vs_off", "· that and the access log", Telemetry::Log)?,
-        Figure::of_rounds("telemetry_off_us", "· with none", rounds.micros(Telemetry::Off as usize)?, Unit::Micros),
-        rounds.count("telemetry_rounds"),
-        Figure::failed("telemetry_failed", rounds.load.failed),
-    ];
-    Ok(Outcome::new(figures, &rounds.load))
+        Figure::of_rounds("telemetry_off_us", "· with none", spent.micros(Telemetry::Off as usize)?, Unit::Micros),
+    ])
 }
 
 fn bootstrap(telemetry: Telemetry, collector: &Collector) -> Result<Bootstrap, BootstrapError> {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use stack::{Bootstrap, Broker, BrokerOptions, Envoy, HostMode, Protocol, Semantics, Workers};
 use tokio::task::JoinSet;
 
-use super::super::rounds::{Plan, in_parts, in_turns, spread};
+use super::super::turns::{Plan, Rounds, in_parts, in_turns};
 use super::super::{Figure, Goal, Options, Outcome, Unit};
 use crate::client::{Client, ClientError, ConsumerId, Message, Step, Subscribe};
 use crate::latency::Latencies;
-use crate::measure::{MeasureError, Pace, Progress};
+use crate::measure::{MeasureError, Progress};
 use crate::steady::{Fault, Summary};
 
 /// Envoy's workers.
@@ -23,38 +23,42 @@ const CONSUMERS: usize = 8;
 const BATCH: usize = 16;
 /// Bytes in a message.
 const BYTES: usize = 200;
-/// Brokers, each behind an Envoy of its own, which have their parts of the rounds. A broker keeps in memory what was published,
+/// Brokers at least, each behind an Envoy of its own, which have their parts of the rounds. A broker keeps in memory what was published,
 /// and that of one would not be enough for all.
 const BROKERS: u32 = 10;
 
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan::of_short_turns(options, 10)
+    Plan::of_short_turns(options, 10, BROKERS)
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let plan = plan(options);
     let mut load = Summary::default();
-    let part = async |part, pace: &mut Pace| measure_part(part, &mut load, pace, progress).await;
-    let rounds = in_parts(BROKERS, plan(options), pace, part).await?;
-    let figures = vec![
+    let part = async |rounds| measure_part(rounds, plan.turn, &mut load, progress).await;
+    let rounds = in_parts(plan, part, figures).await?;
+    let mut figures = figures(&rounds)?;
+    figures.extend([rounds.count("throughput_rounds"), Figure::failed("throughput_failed", load.failed)]);
+    Ok(Outcome::new(figures, &load))
+}
+
+fn figures(rounds: &Rounds<f64>) -> Result<Vec<Figure>, MeasureError> {
+    Ok(vec![
         Figure::of_rounds(
             "throughput_vs_bare",
             "messages a second through to a real broker and acknowledged, with over without",
-            spread(&rounds, |round| round[1] / round[0])?,
+            rounds.ratio(1, 0)?,
             Unit::Ratio,
         )
         .goal(Goal::AtLeast(0.85)),
-        Figure::of_rounds("throughput_per_s", "· with AckGuard", spread(&rounds, |round| round[1])?, Unit::Count),
-        Figure::rounds("throughput_rounds", rounds.len()),
-        Figure::failed("throughput_failed", load.failed),
-    ];
-    Ok(Outcome::new(figures, &load))
+        Figure::of_rounds("throughput_per_s", "· with AckGuard", rounds.spread(|round| round[1])?, Unit::Count),
+    ])
 }
 
 /// Messages a second without AckGuard and with it, by round, of one broker.
 async fn measure_part(
-    plan: Plan,
+    rounds: u32,
+    time: Duration,
     load: &mut Summary,
-    pace: &mut Pace,
     progress: &Progress,
 ) -> Result<Vec<Vec<f64>>, MeasureError> {
     let broker = Broker::start(BrokerOptions { semantics: Semantics::Fixed, ..BrokerOptions::default() }).await?;
@@ -63,9 +67,9 @@ async fn measure_part(
     let envoy = Envoy::start(bootstrap, Workers(WORKERS)).await?;
     let failed = |error| MeasureError::Request(fault(error));
     let bare = Side::start("bare", envoy.bare()).await.map_err(failed)?;
-    let mut sides = [bare, Side::start("guarded", envoy.guarded()).await.map_err(failed)?];
-    let turn = async |side: &mut Side, _| Ok(side.messages_per_second(plan.turn, load).await);
-    in_turns(&mut sides, plan.rounds, pace, progress, turn).await
+    let mut sides = [vec![bare, Side::start("guarded", envoy.guarded()).await.map_err(failed)?]];
+    let turn = async |side: &mut Side, _| Ok(side.messages_per_second(time, load).await);
+    in_turns(&mut sides, rounds, progress, turn).await
 }
 
 /// The consumers at one listener.

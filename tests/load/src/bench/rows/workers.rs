@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::exchange::Exchange;
-use super::super::rounds::{self, Plan, Rounds, Sender, Side};
+use super::super::sides::{self, Sender, Side};
+use super::super::turns::{Plan, Rounds};
 use super::super::way::listeners;
 use super::super::{Figure, Options, Outcome, Unit};
-use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
+use crate::measure::{Filter, MeasureError, Progress, Site};
 use crate::steady::{Expected, Traffic};
 
 const BARE: &str = "none";
@@ -19,8 +20,8 @@ const CONNECTIONS: usize = 8;
 /// From one request of a connection to its next: 2,000 requests/s in all.
 const EVERY: Duration = Duration::from_millis(4);
 
-/// How often there are other Envoys.
-const PARTS: u32 = 5;
+/// How often there are other Envoys, at least.
+const PARTS: u32 = 15;
 
 /// What is told of an Envoy: how many workers it has, and its keys.
 const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
@@ -36,40 +37,44 @@ const ENVOYS: [(u32, [&str; 2], [&str; 2]); 3] = [
 /// At a load that leaves Envoy idle now and then, a turn as short as those of the costs would have few requests. What comes of
 /// two turns is far apart even where they are long, so there are many.
 pub(super) fn plan(options: &Options) -> Plan {
-    Plan { rounds: options.turns * 3, turn: options.turn * 2 }
+    Plan { rounds: options.turns * 3, parts: PARTS, turn: options.turn * 2, patience: options.patience }
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
-    let rounds = rounds::measure_anew(PARTS, start, plan(options), pace, progress).await?;
-    Ok(Outcome::new(figures(&rounds)?, &rounds.load))
+pub(super) async fn measure(options: &Options, progress: &Progress) -> Result<Outcome, MeasureError> {
+    let measured = sides::measure_anew(plan(options), start, figures, progress).await?;
+    let mut figures = figures(&measured.spent)?;
+    let load = measured.load;
+    figures.extend([measured.spent.count("workers_rounds"), Figure::failed("workers_failed", load.failed)]);
+    Ok(Outcome::new(figures, &load))
 }
 
-async fn start() -> Result<Vec<Side>, MeasureError> {
-    let mut sides = Vec::new();
+/// Of each Envoy a group: what has AckGuard is compared with what has not.
+async fn start() -> Result<Vec<Vec<Side>>, MeasureError> {
+    let mut groups = Vec::new();
     for (workers, ..) in ENVOYS {
         let ways = vec![(BARE, Filter::None), (ACKGUARD, Filter::AckGuard(|_| ()))];
         let site = Arc::new(Site::with_workers(listeners(ways)?, workers).await?);
+        let mut sides = Vec::new();
         for way in [BARE, ACKGUARD] {
             let connections = site.cover_listener(way, CONNECTIONS / workers as usize).await?;
             let traffic = Traffic { request: Exchange::Ack.request(), expected: Expected::Status(200), every: EVERY };
             sides.push(Side::new(Arc::clone(&site), Sender::Traffic(traffic, connections)));
         }
+        groups.push(sides);
     }
-    Ok(sides)
+    Ok(groups)
 }
 
-fn figures(rounds: &Rounds) -> Result<Vec<Figure>, MeasureError> {
+fn figures(spent: &Rounds<f64>) -> Result<Vec<Figure>, MeasureError> {
     // A bare side and one with AckGuard of each.
     let sides = |envoy: usize| (2 * envoy + 1, 2 * envoy);
-    let more = rounds.added_ratio(sides(ENVOYS.len() - 1), sides(0))?;
+    let more = spent.added_ratio(sides(ENVOYS.len() - 1), sides(0))?;
     let says = "added to an ack with 4 workers, over what is added with 1";
     let mut figures = vec![Figure::of_rounds("workers_4_vs_1", says, more, Unit::Ratio)];
     for (envoy, (_, [ratio, added], [says_ratio, says_added])) in ENVOYS.into_iter().enumerate() {
         let (guarded, bare) = sides(envoy);
-        figures.push(Figure::of_rounds(ratio, says_ratio, rounds.ratio(guarded, bare)?, Unit::Ratio));
-        figures.push(Figure::of_rounds(added, says_added, rounds.added(guarded, bare)?, Unit::Micros));
+        figures.push(Figure::of_rounds(ratio, says_ratio, spent.ratio(guarded, bare)?, Unit::Ratio));
+        figures.push(Figure::of_rounds(added, says_added, spent.added(guarded, bare)?, Unit::Micros));
     }
-    figures.push(rounds.count("workers_rounds"));
-    figures.push(Figure::failed("workers_failed", rounds.load.failed));
     Ok(figures)
 }

@@ -7,11 +7,11 @@ mod made_up;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::rounds::{self, Plan, Sender, Side};
 use super::super::scaling::Scaling;
+use super::super::sides::{self, Sender, Side};
 use super::super::way::listeners;
 use super::super::{Figure, Goal, Options, Outcome, Unit};
-use crate::measure::{Filter, MeasureError, Pace, Progress, Site};
+use crate::measure::{Filter, MeasureError, Processors, Progress, Site};
 use crate::steady::{Expected, Load, Numbered, Traffic};
 
 use made_up::{MadeUp, RECEIPT, TENANT, TOPIC};
@@ -50,10 +50,14 @@ struct Grown {
     late: f64,
 }
 
-pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progress) -> Result<Outcome, MeasureError> {
+pub(super) async fn measure(
+    options: &Options,
+    processors: Option<Processors>,
+    progress: &Progress,
+) -> Result<Outcome, MeasureError> {
     let kinds = [TENANT, TOPIC, RECEIPT];
     let ways = kinds.iter().map(|kind| (kind.way, Filter::AckGuard(kind.policy))).collect();
-    let site = Arc::new(Site::on_processor(listeners(ways)?, pace.processors()).await?);
+    let site = Arc::new(Site::on_processor(listeners(ways)?, processors).await?);
     for kind in &kinds {
         fill(&site, kind.way, kind.few, WARM.min(options.tenants), |_| ()).await?;
     }
@@ -66,8 +70,7 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
             Sender::Traffic(traffic(request), site.open(TENANT.way, CONNECTIONS).await?),
         ));
     }
-    let plan = Plan { rounds: options.turns, turn: options.turn };
-    let rounds = rounds::measure(sides, plan, pace, progress).await?;
+    let measured = sides::measure(sides, options.turns, options.turn, progress).await?;
     let series = site.envoy.stats("^wasmcustom.ackguard_tenant_violations_total;").await?.len();
     let topics = grow(&site, &TOPIC, options.topics, progress).await?;
     let receipts = receipts(&site, options.receipts, progress).await?;
@@ -75,9 +78,9 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
 
     let count = |key, says, count| Figure::new(key, says, count, Unit::Count);
     let bytes = |key, says, bytes| Figure::new(key, says, bytes, Unit::MebiBytes);
-    let mut figures = SCALING.figures(&rounds)?;
+    let mut figures = SCALING.figures(&measured.spent)?;
     figures.extend([
-        rounds.count("tenants_rounds"),
+        measured.spent.count("tenants_rounds"),
         count("tenants_made_up", "· tenants", TENANT.count() as f64),
         count("tenants_series", "· series that name a tenant", series as f64).goal(Goal::AtMost(SERIES)),
         bytes("tenants_bytes", "· memory that Envoy holds more", tenants.whole),
@@ -91,9 +94,9 @@ pub(super) async fn measure(options: &Options, pace: &mut Pace, progress: &Progr
         bytes("receipts_bytes", "· with as many others in flight", receipts.grown.whole),
         bytes("receipts_late_bytes", "· of it for the others", receipts.grown.late),
         bytes("vm_full_bytes", "memory that Envoy holds more for all three", full as f64).goal(Goal::AtMost(MEMORY)),
-        Figure::failed("growth_failed", rounds.load.failed),
+        Figure::failed("growth_failed", measured.load.failed),
     ]);
-    Ok(Outcome::new(figures, &rounds.load))
+    Ok(Outcome::new(figures, &measured.load))
 }
 
 /// Makes up `count` of `kind`.
