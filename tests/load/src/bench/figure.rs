@@ -212,12 +212,14 @@ impl Default for Outcome {
 }
 
 impl fmt::Display for Goal {
+    /// Bounds to three places, as far as there are any.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AtMost(bound) => write!(out, "≤ {bound}"),
-            Self::Below(bound) => write!(out, "< {bound}"),
-            Self::AtLeast(bound) => write!(out, "≥ {bound}"),
-            Self::Within(least, most) => write!(out, "{least} to {most}"),
+        let places = |bound: f64| (bound * 1_000.0).round() / 1_000.0;
+        match *self {
+            Self::AtMost(bound) => write!(out, "≤ {}", places(bound)),
+            Self::Below(bound) => write!(out, "< {}", places(bound)),
+            Self::AtLeast(bound) => write!(out, "≥ {}", places(bound)),
+            Self::Within(least, most) => write!(out, "{} to {}", places(least), places(most)),
         }
     }
 }
@@ -264,6 +266,13 @@ mod tests {
             "cost: few has too few rounds to be known to ± 5 %",
         ];
         assert_eq!(outcome.unfit, expected);
+    }
+
+    #[test]
+    fn a_bound_is_told_to_three_places() {
+        let told = |goal: Goal| goal.to_string();
+        assert_eq!(told(Goal::Within(-0.028_697_55, 0.028_697_55)), "-0.029 to 0.029");
+        assert_eq!([Goal::AtMost(2.0), Goal::Below(100.0), Goal::AtLeast(0.98)].map(told), ["≤ 2", "< 100", "≥ 0.98"]);
     }
 
     #[test]

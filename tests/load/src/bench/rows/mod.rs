@@ -24,7 +24,7 @@ use crate::measure::{self, MeasureError, Processors, Progress};
 /// How far two listeners that are alike may differ, as a share of what one takes.
 const FIT: f64 = 0.05;
 /// What is said where they differ more.
-const ALIKE: &str = "two listeners that are alike differ by more than 5 %";
+const ALIKE: &str = "the control is out of its bounds: two listeners that are alike differ";
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
