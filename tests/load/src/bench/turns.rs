@@ -221,6 +221,11 @@ mod tests {
             (1..=ROUNDS).map(|number| ['a', 'b', 'c', 'x', 'y'].map(|side| (side, number)).to_vec()).collect();
         assert_eq!(rounds, expected);
         let orders: Vec<&[u8]> = order.as_bytes().chunks(5).collect();
+        let is_together = |order: &&[u8]| {
+            let of_other = |side: &u8| b"xy".contains(side);
+            order[..2].iter().all(of_other) || order[3..].iter().all(of_other)
+        };
+        assert!(orders.iter().all(is_together), "another group's side comes between two in {order}");
         for one in ["abc", "acb", "bac", "bca", "cab", "cba"] {
             for other in ["xy", "yx"] {
                 for possible in [format!("{one}{other}"), format!("{other}{one}")] {
